@@ -1,0 +1,169 @@
+# fenceline - see README.md. Plain `make` builds build/release/fenceline; `make help` lists the targets.
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+SYSCONFDIR ?= /etc
+MANDIR     ?= $(PREFIX)/share/man
+VERSION    := 0.1.0
+
+VARIANT ?= release
+B       := build/$(VARIANT)
+V       ?=
+Q       := $(if $(V),,@)
+
+CC         ?= cc
+PKGS       := libuv hiredis libpq libcjson nettle inih
+PKG_PACKAGES := libuv1-dev libhiredis-dev libpq-dev libcjson-dev nettle-dev libinih-dev
+WARNINGS   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WERROR     := $(if $(CI),-Werror)
+SAN_asan   := -fsanitize=address -fno-omit-frame-pointer
+SAN_ubsan  := -fsanitize=undefined -fno-sanitize-recover=all
+SAN_test   := $(SAN_asan) $(SAN_ubsan)
+SAN_tsan   := -fsanitize=thread
+OPT_release  := -O2 -g
+OPT_debug    := -O1 -g -DFL_FAIL_POINTS
+OPT_test     := -O1 -g -DFL_FAIL_POINTS $(SAN_test)
+OPT_asan     := -O1 -g -DFL_FAIL_POINTS $(SAN_asan)
+OPT_ubsan    := -O1 -g -DFL_FAIL_POINTS $(SAN_ubsan)
+OPT_tsan     := -O1 -g -DFL_FAIL_POINTS $(SAN_tsan)
+OPT_coverage := -O0 -g -DFL_FAIL_POINTS --coverage
+
+# One place asks for the libraries, and says which package holds a missing one.
+define check_pkg
+$(if $(shell pkg-config --exists $(1) 2>/dev/null && echo yes),,$(error $(1) is missing: install the Debian package $(2), or run tools/setup run))
+endef
+ifeq ($(filter clean help run check setup fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
+$(foreach i,1 2 3 4 5 6,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
+endif
+
+FL_CPPFLAGS = -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' -Iinclude -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+FL_CFLAGS   = -std=c11 $(WARNINGS) $(WERROR) $(OPT_$(VARIANT))
+FL_LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+TEST_LIBS   = $(FL_LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
+
+SOURCES   := $(wildcard src/base/*.c src/core/*.c src/core/formats/*.c src/io/*.c src/app/*.c src/cli/*.c)
+GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c
+OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(GENERATED:.c=.o)
+LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
+UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
+TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+
+.DELETE_ON_ERROR:
+.PHONY: all help setup run stop check unit integration bench asan ubsan tsan coverage fmt fmt-check tidy layers \
+        install uninstall dist clean programs
+
+all: $(B)/fenceline ## build the program (default)
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1 - \2/'
+
+# ---- building ----
+
+$(B)/fenceline: $(OBJECTS)
+	@echo "  LD   $@"
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FL_LIBS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(CC) $(FL_CPPFLAGS) $(CPPFLAGS) $(FL_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(Q)$(CC) $(FL_CPPFLAGS) $(CPPFLAGS) $(FL_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/gen/schema.c: tools/embed-schema $(sort $(wildcard config/schema/*.sql))
+	@mkdir -p $(@D)
+	$(Q)tools/embed-schema $(sort $(wildcard config/schema/*.sql)) > $@
+
+$(B)/gen/lua.c: tools/embed-lua $(sort $(wildcard lua/*.lua))
+	@mkdir -p $(@D)
+	$(Q)tools/embed-lua $(sort $(wildcard lua/*.lua)) > $@
+
+$(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(B)/integration/%: $(B)/tests/integration/%.o $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION)
+
+.SECONDARY:
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c))
+
+# ---- trying ----
+
+setup: ## install what is missing from Debian's packages
+	@tools/setup run
+
+run: setup ## the whole demonstration: servers, import, refusal, race, rows
+	@$(MAKE) --no-print-directory all
+	@tools/run-demo build/release/fenceline
+
+stop: ## end the servers of `make run`
+	@tools/servers stop .run
+
+# ---- testing ----
+
+check: ## all tests, as CI runs them; ends with "N passed, N failed"
+	@tools/setup check
+	@$(MAKE) --no-print-directory layers fmt-check
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory VARIANT=test programs
+	@$(MAKE) --no-print-directory VARIANT=debug build/debug/fenceline
+	@tests/run build/test/unit/test_* build/test/integration/test_*
+
+unit: ## unit tests alone, without servers
+	@$(MAKE) --no-print-directory VARIANT=test unit-programs
+	@tests/run build/test/unit/test_*
+
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+
+integration: ## integration tests on real servers that they start themselves
+	@$(MAKE) --no-print-directory VARIANT=test programs
+	@$(MAKE) --no-print-directory VARIANT=debug build/debug/fenceline
+	@tests/run build/test/integration/test_*
+
+asan ubsan tsan: ## all tests under one sanitizer
+	@$(MAKE) --no-print-directory VARIANT=$@ programs
+	@tests/run build/$@/unit/test_* build/$@/integration/test_*
+
+coverage: ## line coverage of the tests, as a figure
+	@rm -rf build/coverage && $(MAKE) --no-print-directory VARIANT=coverage programs
+	@tests/run build/coverage/unit/test_* build/coverage/integration/test_*
+	@lcov --quiet --capture --directory build/coverage/src --output-file build/coverage/all.info
+	@lcov --summary build/coverage/all.info 2>&1 | grep -E 'lines|functions'
+
+bench: all ## imports per second beside the ceiling of pgbench, in one run
+	@tests/bench/run build/release/fenceline
+
+fmt: ## lay the C files out by .clang-format
+	@clang-format -i $(shell git ls-files '*.c' '*.h')
+
+fmt-check: ## is everything laid out?
+	@clang-format --dry-run --Werror $(shell git ls-files '*.c' '*.h')
+
+tidy: $(GENERATED) ## clang-tidy
+	@clang-tidy --quiet $(SOURCES) -- -std=c11 $(FL_CPPFLAGS)
+
+layers: ## does every file include only what its ring may see?
+	@tools/layers
+
+# ---- installing ----
+
+install: all ## into PREFIX (default /usr/local), DESTDIR respected
+	install -D -m 755 build/release/fenceline $(DESTDIR)$(BINDIR)/fenceline
+	test -e $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf || \
+	    install -D -m 640 config/fenceline.conf $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf
+
+uninstall: ## the program; the configuration stays
+	rm -f $(DESTDIR)$(BINDIR)/fenceline
+
+dist: ## a source archive of HEAD
+	git archive --prefix=fenceline-$(VERSION)/ -o fenceline-$(VERSION).tar.gz HEAD
+
+clean: ## remove build/
+	rm -rf build

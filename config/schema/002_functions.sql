@@ -1,0 +1,267 @@
+-- The protocol's statements (docs/PROTOCOL.md). Each is VOLATILE PL/pgSQL: every statement inside sees what is
+-- committed at that moment, and a blocked row lock re-evaluates its condition on the newest row.
+
+CREATE TYPE fenceline.answer AS (
+    status    text,    -- commit: done, stale, decided; decide: done, retry; resolve: decided, never, running
+    outcome   text,    -- of the job's row
+    message   text,
+    version   bigint,
+    row_count integer,
+    xid       bigint   -- transaction of a commit
+);
+
+-- PROTOCOL, Jobs: rows before anything else. Returns the job ids in the order of the arrays.
+CREATE FUNCTION fenceline.submit_jobs(
+    episodes text[], kinds text[], modes text[], if_versions bigint[], sources text[], worker text
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO fenceline.episodes (episode_id)
+    SELECT DISTINCT e COLLATE "C" FROM unnest(episodes) e ORDER BY 1
+        ON CONFLICT DO NOTHING;
+    RETURN QUERY
+    INSERT INTO fenceline.jobs (episode_id, kind, mode, if_version, source, worker, attempts)
+    SELECT u.e, u.k, u.m, u.v, u.s, submit_jobs.worker, 1
+      FROM unnest(episodes, kinds, modes, if_versions, sources) WITH ORDINALITY AS u (e, k, m, v, s, i)
+     ORDER BY u.i
+ RETURNING job_id;
+END $$;
+
+-- PROTOCOL 3: claims, one compare-and-set an episode, in the order of the arrays. The caller sorts them by
+-- episode id (bytewise), so that two batches cannot deadlock.
+CREATE FUNCTION fenceline.claim_episodes(
+    episodes text[], versions bigint[], fences bigint[], tokens bigint[], nonces text[], holders text[]
+) RETURNS boolean[] LANGUAGE plpgsql AS $$
+DECLARE
+    claimed boolean[] := '{}';
+BEGIN
+    FOR i IN 1 .. cardinality(episodes) LOOP
+        UPDATE fenceline.episodes
+           SET fence = tokens[i], nonce = nonces[i], holder = holders[i], claimed_at = clock_timestamp()
+         WHERE episode_id = episodes[i] AND version = versions[i] AND fence = fences[i] AND tokens[i] > fence;
+        claimed := claimed || FOUND;
+    END LOOP;
+    RETURN claimed;
+END $$;
+
+-- A word for the shell inside a message that is itself quoted with '...'.
+CREATE FUNCTION fenceline.shell_word(word text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN word ~ '^[A-Za-z0-9._/:@%+,-]+$' THEN word
+                ELSE '"' || regexp_replace(word, '(["\\$`!])', '\\\1', 'g') || '"' END
+$$;
+
+-- "12 chapters, version 7, 2026-01-18 10:03 by job 41" (UTC)
+CREATE FUNCTION fenceline.describe(d fenceline.documents) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%s %s, version %s, %s by job %s', d.row_count,
+                  CASE WHEN d.kind = 'chapters' THEN 'chapter' ELSE 'segment' END
+                      || CASE WHEN d.row_count = 1 THEN '' ELSE 's' END,
+                  d.version, to_char(d.imported_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), d.job_id)
+$$;
+
+-- PROTOCOL 5b and 7: may this job be applied to this document? Null outcome = yes. d is all null if there is none.
+CREATE FUNCTION fenceline.judge(
+    j fenceline.jobs, d fenceline.documents, OUT outcome text, OUT message text
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    present boolean := d.episode_id IS NOT NULL AND NOT d.deleted;
+    verb text := CASE WHEN j.kind = 'chapters' THEN 'are' ELSE 'is' END;
+BEGIN
+    IF j.mode = 'create' AND present THEN
+        outcome := 'rejected';
+        message := format('%s: %s already imported (%s). Use --mode replace, or ''fenceline delete %s %s''.',
+                          j.episode_id, j.kind, fenceline.describe(d), fenceline.shell_word(j.episode_id), j.kind);
+    ELSIF j.mode = 'if-version' AND j.if_version = 0 AND present THEN
+        outcome := 'rejected';
+        message := format('%s: %s must not exist for --if-version 0, but %s there (%s). Use --if-version %s.',
+                          j.episode_id, j.kind, verb, fenceline.describe(d), d.version);
+    ELSIF j.mode = 'if-version' AND j.if_version > 0 AND NOT present THEN
+        outcome := 'rejected';
+        message := format('%s: no %s imported, so there is no version %s to replace. Use --mode create.',
+                          j.episode_id, j.kind, j.if_version);
+    ELSIF j.mode = 'if-version' AND j.if_version > 0 AND d.version <> j.if_version THEN
+        outcome := 'rejected';
+        message := format('%s: %s %s not at version %s (%s). Look at it with ''fenceline show %s %s'', then use '
+                          '--if-version %s.', j.episode_id, j.kind, verb, j.if_version, fenceline.describe(d),
+                          fenceline.shell_word(j.episode_id), j.kind, d.version);
+    ELSIF d.rank > coalesce(j.rank, j.job_id) THEN
+        outcome := 'superseded';
+        message := format('%s: superseded: job %s is newer than job %s and was applied first (%s). Nothing to do.',
+                          j.episode_id, d.job_id, j.job_id,
+                          CASE WHEN d.deleted THEN 'it deleted the ' || j.kind ELSE fenceline.describe(d) END);
+    END IF;
+END $$;
+
+-- The answer that stands in the job's row.
+CREATE FUNCTION fenceline.job_answer(id bigint, status text) RETURNS fenceline.answer LANGUAGE sql VOLATILE AS $$
+    SELECT status, outcome, message, version, row_count, NULL::bigint FROM fenceline.jobs WHERE job_id = id
+$$;
+
+-- PROTOCOL 5 a to c: lock the episode under the claim, decide from current rows, write the outcome once.
+-- status done with outcome imported or deleted: the caller writes the rows (5d). Nothing is written before the
+-- outcome, so that no answer needs a rollback and several commits can share a transaction.
+CREATE FUNCTION fenceline.enter_commit(
+    id bigint, tok bigint, ver bigint, my_nonce text, doc_kind text, doc_sha256 bytea, doc_rows integer
+) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    j fenceline.jobs;
+    d fenceline.documents;
+    a fenceline.answer;
+BEGIN
+    SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
+    PERFORM FROM fenceline.episodes
+      WHERE episode_id = j.episode_id AND version = ver AND fence = tok AND nonce = my_nonce
+        FOR NO KEY UPDATE;
+    IF NOT FOUND OR j.kind <> doc_kind THEN
+        a.status := 'stale';
+        RETURN a;
+    END IF;
+    SELECT * INTO d FROM fenceline.documents WHERE episode_id = j.episode_id AND kind = j.kind;
+    SELECT v.outcome, v.message INTO a.outcome, a.message FROM fenceline.judge(j, d) v;
+    a.status := 'done';
+    a.version := d.version;
+    a.row_count := d.row_count;
+    a.xid := pg_current_xact_id()::text::bigint;
+    IF a.outcome IS NULL AND j.mode = 'delete' THEN
+        a.outcome := CASE WHEN d.deleted IS FALSE THEN 'deleted' ELSE 'unchanged' END;
+    ELSIF a.outcome IS NULL THEN
+        a.outcome := CASE WHEN d.deleted IS FALSE AND d.sha256 = doc_sha256 THEN 'unchanged' ELSE 'imported' END;
+    END IF;
+    IF a.outcome IN ('imported', 'deleted') THEN
+        a.version := tok;
+        a.row_count := doc_rows;
+    END IF;
+    UPDATE fenceline.jobs
+       SET outcome = a.outcome, message = a.message, version = a.version, row_count = a.row_count,
+           finished_at = clock_timestamp()
+     WHERE job_id = id AND outcome IS NULL;
+    IF NOT FOUND THEN
+        RETURN fenceline.job_answer(id, 'decided');
+    END IF;
+    RETURN a;
+END $$;
+
+-- PROTOCOL 5 d, what both kinds share: the document's row and the episode's version.
+CREATE FUNCTION fenceline.finish_commit(
+    id bigint, tok bigint, doc_deleted boolean, doc_rows integer, doc_sha256 bytea, doc_format text,
+    doc_warnings jsonb
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    j fenceline.jobs;
+BEGIN
+    SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
+    INSERT INTO fenceline.documents AS d (episode_id, kind, version, job_id, rank, deleted, row_count, sha256,
+                                          format, source, imported_at, warnings)
+    VALUES (j.episode_id, j.kind, tok, id, coalesce(j.rank, id), doc_deleted, doc_rows, doc_sha256, doc_format,
+            j.source, j.finished_at, doc_warnings)
+        ON CONFLICT (episode_id, kind) DO UPDATE
+       SET version = excluded.version, job_id = excluded.job_id, rank = excluded.rank, deleted = excluded.deleted,
+           row_count = excluded.row_count, sha256 = excluded.sha256, format = excluded.format,
+           source = excluded.source, imported_at = excluded.imported_at, warnings = excluded.warnings;
+    UPDATE fenceline.episodes SET version = tok WHERE episode_id = j.episode_id;
+END $$;
+
+CREATE FUNCTION fenceline.commit_chapters(
+    id bigint, episode text, tok bigint, ver bigint, my_nonce text, doc_sha256 bytea, doc_format text,
+    doc_warnings jsonb, starts bigint[], ends bigint[], titles text[], urls text[], imgs text[], tocs boolean[],
+    locations text[]
+) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, 'chapters', doc_sha256,
+                                                 cardinality(starts));
+BEGIN
+    IF a.status = 'done' AND a.outcome = 'imported' THEN
+        DELETE FROM fenceline.chapters WHERE episode_id = episode;
+        INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
+        SELECT episode, u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
+          FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
+               WITH ORDINALITY AS u (s, e, t, l, p, c, o, i);
+        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings);
+    END IF;
+    RETURN a;
+END $$;
+
+CREATE FUNCTION fenceline.commit_transcript(
+    id bigint, episode text, tok bigint, ver bigint, my_nonce text, doc_sha256 bytea, doc_format text,
+    doc_warnings jsonb, starts bigint[], ends bigint[], speakers text[], bodies text[]
+) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, 'transcript', doc_sha256,
+                                                 cardinality(starts));
+BEGIN
+    IF a.status = 'done' AND a.outcome = 'imported' THEN
+        DELETE FROM fenceline.transcript_segments WHERE episode_id = episode;
+        INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
+        SELECT episode, u.i - 1, u.s, u.e, u.w, u.b
+          FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i);
+        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings);
+    END IF;
+    RETURN a;
+END $$;
+
+CREATE FUNCTION fenceline.commit_delete(
+    id bigint, episode text, doc_kind text, tok bigint, ver bigint, my_nonce text
+) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, doc_kind, '', 0);
+BEGIN
+    IF a.status = 'done' AND a.outcome = 'deleted' THEN
+        IF doc_kind = 'chapters' THEN
+            DELETE FROM fenceline.chapters WHERE episode_id = episode;
+        ELSE
+            DELETE FROM fenceline.transcript_segments WHERE episode_id = episode;
+        END IF;
+        PERFORM fenceline.finish_commit(id, tok, true, 0, '', NULL, '[]');
+    END IF;
+    RETURN a;
+END $$;
+
+-- PROTOCOL 7: an outcome without an import. rejected and superseded are judged again under the lock; if the
+-- ground has gone, nothing is written (status retry).
+CREATE FUNCTION fenceline.decide_job(id bigint, want text, reason text) RETURNS fenceline.answer
+LANGUAGE plpgsql AS $$
+DECLARE
+    j fenceline.jobs;
+    d fenceline.documents;
+    a fenceline.answer;
+BEGIN
+    SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
+    PERFORM FROM fenceline.episodes WHERE episode_id = j.episode_id FOR NO KEY UPDATE;
+    SELECT * INTO d FROM fenceline.documents WHERE episode_id = j.episode_id AND kind = j.kind;
+    a.outcome := want;
+    a.message := reason;
+    IF want IN ('rejected', 'superseded') THEN
+        SELECT v.outcome, v.message INTO a.outcome, a.message FROM fenceline.judge(j, d) v;
+        IF a.outcome IS NULL THEN
+            a.status := 'retry';
+            RETURN a;
+        END IF;
+    END IF;
+    UPDATE fenceline.jobs
+       SET outcome = a.outcome, message = a.message, version = d.version, row_count = d.row_count,
+           finished_at = clock_timestamp(),
+           last_error = CASE WHEN a.outcome IN ('invalid', 'failed') THEN a.message ELSE last_error END
+     WHERE job_id = id AND outcome IS NULL;
+    RETURN fenceline.job_answer(id, 'done');
+END $$;
+
+-- PROTOCOL 6: what became of a commit whose reply was lost? xid null = not known; then the backend it was sent to
+-- tells: while it lives, it is told to end; once it is gone, the row has the last word.
+CREATE FUNCTION fenceline.resolve_commit(id bigint, xid bigint, backend integer, backend_start timestamptz)
+RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    a fenceline.answer;
+    over boolean := false;
+BEGIN
+    IF xid IS NOT NULL THEN
+        over := coalesce(pg_xact_status(xid::text::xid8), 'in progress') IN ('committed', 'aborted');
+    END IF;
+    IF NOT over THEN
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity s
+          WHERE s.pid = backend AND s.backend_start = resolve_commit.backend_start;
+        over := NOT FOUND;
+    END IF;
+    a := fenceline.job_answer(id, 'decided');
+    IF a.outcome IS NULL THEN
+        a.status := CASE WHEN over THEN 'never' ELSE 'running' END;
+    END IF;
+    RETURN a;
+END $$;

@@ -1,0 +1,43 @@
+/* settings.h - everything that can be configured, with defaults, units and ranges (product, "Configuration").
+ *
+ * Order: option, environment (FENCELINE_REDIS, FENCELINE_POSTGRES, FENCELINE_<SECTION>_<KEY>), file, default.
+ */
+#ifndef FL_APP_SETTINGS_H
+#define FL_APP_SETTINGS_H
+
+#include "fenceline/err.h"
+#include "fenceline/import.h"
+#include "fenceline/types.h"
+
+enum { FL_SETTINGS_TEXT_BYTES = 1024 };
+
+struct fl_settings {
+    char redis_url[FL_SETTINGS_TEXT_BYTES];    /* redis.url */
+    char postgres_dsn[FL_SETTINGS_TEXT_BYTES]; /* postgres.dsn; "" = libpq's own PG* variables */
+    int64_t redis_timeout_ms;                  /* redis.timeout_ms */
+    int64_t postgres_timeout_ms;               /* postgres.timeout_ms */
+    int64_t postgres_connections;              /* postgres.connections: at most, per process */
+    int64_t import_jobs;                       /* import.jobs: imports at once, --jobs */
+    struct fl_limits limits;                   /* limit.file_bytes, limit.rows, limit.field_bytes */
+    struct fl_import_policy
+        policy; /* lease.ttl_ms, lease.max_ms, lease.stall_ms, lease.wait_ms, lease.look_ms,
+                   job.max_attempts, job.backoff_base_ms, job.backoff_max_ms */
+};
+
+/* All defaults. */
+void fl_settings_init(struct fl_settings *settings);
+
+/* Defaults, then the file (NULL = /etc/fenceline/fenceline.conf if it exists), then the environment. FL_USAGE
+ * names file, line, key, range, and for an unknown key the nearest known one. Options are applied by the
+ * caller after. */
+FL_CHECKED fl_status fl_settings_load(struct fl_settings *settings, const char *path, struct fl_err *err);
+
+/* Sets one key ("lease.ttl_ms") from text; origin ("--wait-lock", "FENCELINE_LEASE_TTL_MS", "file:line") is
+ * for the message. FL_USAGE for an unknown key or a value out of range. */
+FL_CHECKED fl_status fl_settings_set(struct fl_settings *settings, const char *key, const char *value,
+                                     const char *origin, struct fl_err *err);
+
+/* What no single key shows: contradictions between keys. FL_USAGE. */
+FL_CHECKED fl_status fl_settings_check(const struct fl_settings *settings, struct fl_err *err);
+
+#endif

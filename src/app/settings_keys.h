@@ -1,0 +1,22 @@
+/* settings_keys.h - the table of all settings, for those who list them: tests, and commands that show them.
+ */
+#ifndef FL_APP_SETTINGS_KEYS_H
+#define FL_APP_SETTINGS_KEYS_H
+
+#include "fenceline/types.h"
+
+enum fl_setting_type { FL_SETTING_TEXT, FL_SETTING_INT64, FL_SETTING_SIZE, FL_SETTING_UINT32 };
+
+struct fl_setting {
+    const char *name; /* "section.key" */
+    enum fl_setting_type type;
+    size_t offset;                    /* in struct fl_settings */
+    const char *default_text;         /* FL_SETTING_TEXT */
+    int64_t default_number, min, max; /* the others */
+    const char *unit;                 /* "ms", "bytes", or "" */
+};
+
+/* All settings, in the order of config/fenceline.conf. Static. */
+const struct fl_setting *fl_settings_table(size_t *count);
+
+#endif

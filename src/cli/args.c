@@ -1,0 +1,406 @@
+/* args.c - getopt_long over the tables of args_table.c.
+ *
+ * Happy path: options before the command (common ones only), the command, then its options and arguments in
+ * any order. Failure modes: everything that is not understood is FL_USAGE, one line that ends with where help
+ * is. Long options must be written out: a prefix that is unique today is not tomorrow. */
+#include "cli/args.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/nearest.h"
+#include "base/slice.h"
+#include "cli/args_table.h"
+#include "core/job.h"
+#include "io/pg_error.h"
+
+enum { OPTIONS = 32, LONG_BASE = 256 };
+
+static const char *const COMMAND_NAMES[] = {
+#define X(name, word) [FL_COMMAND_##name] = #word,
+    FL_COMMAND_LIST(X)
+#undef X
+};
+
+const char *fl_command_name(enum fl_command command)
+{
+    return COMMAND_NAMES[command];
+}
+
+/* The options that hold at one place of the command line, and getopt's view of them. */
+struct option_set {
+    const struct fl_option *options[OPTIONS];
+    size_t count;
+    struct option longs[OPTIONS + 1];
+    char letters[2 * OPTIONS + 3];
+};
+
+static void add_options(struct option_set *set, const struct fl_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        FL_ASSERT(set->count < OPTIONS);
+        const struct fl_option *option = &options[i];
+        int id = LONG_BASE + (int)set->count;
+        set->longs[set->count] =
+            (struct option){option->name, option->value ? required_argument : no_argument, NULL, id};
+        set->options[set->count++] = option;
+        if (!option->letter)
+            continue;
+        size_t used = strlen(set->letters);
+        set->letters[used++] = option->letter;
+        if (option->value)
+            set->letters[used++] = ':';
+        set->letters[used] = '\0';
+    }
+}
+
+static void make_set(struct option_set *set, enum fl_command command)
+{
+    /* ':' first: tell a missing argument from an unknown option; '+': stop at the command. */
+    *set = (struct option_set){.letters = ":"};
+    if (command == FL_COMMAND_NONE)
+        strcpy(set->letters, "+:");
+    else
+        add_options(set, fl_command_infos[command].options, fl_command_infos[command].option_count);
+    add_options(set, fl_common_options, fl_common_option_count);
+}
+
+/* How to see help, as the end of a message. */
+static void set_usage(struct fl_err *err, enum fl_command command)
+{
+    struct fl_err before = *err;
+    const char *word = command == FL_COMMAND_NONE ? "" : COMMAND_NAMES[command];
+    fl_err_set(err, FL_USAGE, "%.*s; see 'fenceline %s%s--help'", FL_ERR_TEXT_BYTES - 64, before.text, word,
+               word[0] ? " " : "");
+}
+
+static fl_status refuse_unknown(const struct option_set *set, const char *word, struct fl_err *err)
+{
+    struct fl_nearest nearest;
+    struct fl_slice name = fl_slice_from(word);
+    const char *equals = strchr(word, '=');
+    if (equals)
+        name = fl_slice_range(word, equals);
+    while (name.len && name.ptr[0] == '-')
+        name = (struct fl_slice){name.ptr + 1, name.len - 1};
+    fl_nearest_init(&nearest, name);
+    for (size_t i = 0; name.len > 1 && i < set->count; i++)
+        fl_nearest_offer(&nearest, set->options[i]->name);
+    if (nearest.best)
+        return fl_err_set(err, FL_USAGE,
+                          "unknown option '--%.*s' (did you mean '--%s'?)\", FL_ARGS(name),
+                          nearest.best);
+    return fl_err_set(err, FL_USAGE, "unknown option '%.*s'", 80, word);
+}
+
+static fl_status store_name(const struct fl_option *option, struct fl_args *args, const char *value,
+                            struct fl_err *err)
+{
+    struct fl_slice name = fl_slice_from(value);
+    bool known = false;
+    if (option->type == FL_OPTION_KIND)
+        known = (args->kind = fl_kind_from_name(name)) != FL_KIND_NONE;
+    else if (option->type == FL_OPTION_FORMAT)
+        known = (args->format = fl_format_from_name(name)) != FL_FORMAT_NONE;
+    else
+        known = fl_mode_from_name(name, &args->mode);
+    if (!known)
+        return fl_err_set(err, FL_USAGE, "unknown %s '%.80s'; --%s takes %s", option->name, value,
+                          option->name, option->help);
+    if (option->type == FL_OPTION_MODE && args->mode == FL_MODE_DELETE)
+        return fl_err_set(err, FL_USAGE, "import cannot delete: use 'fenceline delete EPISODE [KIND]'");
+    return FL_OK;
+}
+
+static fl_status store_number(const struct fl_option *option, int64_t *place, const char *value,
+                              struct fl_err *err)
+{
+    struct fl_slice text = fl_slice_from(value), rest = text;
+    if (option->type == FL_OPTION_SECONDS) {
+        if (fl_slice_seconds_to_ms(text, place) && *place >= 0)
+            return FL_OK;
+        return fl_err_set(err, FL_USAGE, "--%s takes seconds such as 10 or 0.5, not '%.80s'", option->name,
+                          value);
+    }
+    if (fl_slice_take_digits(&rest, place) > 0 && rest.len == 0 && *place < INT64_MAX)
+        return FL_OK;
+    return fl_err_set(err, FL_USAGE, "--%s takes a whole number, not '%.80s'", option->name, value);
+}
+
+static fl_status store(const struct fl_option *option, struct fl_args *args, const char *value,
+                       struct fl_err *err)
+{
+    void *place = (char *)args + option->offset;
+    switch (option->type) {
+    case FL_OPTION_FLAG: *(bool *)place = true; return FL_OK;
+    case FL_OPTION_TEXT: *(const char **)place = value; return FL_OK;
+    case FL_OPTION_KIND:
+    case FL_OPTION_FORMAT:
+    case FL_OPTION_MODE: return store_name(option, args, value, err);
+    case FL_OPTION_NUMBER:
+    case FL_OPTION_SECONDS: return store_number(option, place, value, err);
+    }
+    return FL_OK;
+}
+
+static const struct fl_option *option_of(const struct option_set *set, int id)
+{
+    if (id >= LONG_BASE)
+        return set->options[id - LONG_BASE];
+    for (size_t i = 0; i < set->count; i++)
+        if (set->options[i]->letter == id)
+            return set->options[i];
+    return NULL;
+}
+
+static bool is_written_out(const struct fl_option *option, const char *word)
+{
+    size_t length = strlen(option->name);
+    return strncmp(word + 2, option->name, length) == 0 &&
+           (word[2 + length] == '\0' || word[2 + length] == '=');
+}
+
+/* getopt tells by optopt: 0 = a long option that it does not know, or knows two of. */
+static fl_status refuse(const struct option_set *set, int id, const char *word, struct fl_err *err)
+{
+    const struct fl_option *option = optopt ? option_of(set, optopt) : NULL;
+    if (id == ':' && option)
+        return fl_err_set(err, FL_USAGE, "--%s needs a value: %s", option->name, option->value);
+    if (option)
+        return fl_err_set(err, FL_USAGE, "--%s takes no value", option->name);
+    if (optopt)
+        return fl_err_set(err, FL_USAGE, "unknown option '-%c'", optopt);
+    return refuse_unknown(set, word, err);
+}
+
+/* Reads options until the first word that is none (before the command) or the end (after it). */
+static fl_status read_options(struct fl_args *args, enum fl_command command, int argc, char **argv,
+                              struct fl_err *err)
+{
+    struct option_set set;
+    fl_status status = FL_OK;
+    make_set(&set, command);
+    opterr = 0;
+    while (status == FL_OK && !args->help && !args->version) {
+        int id = getopt_long(argc, argv, set.letters, set.longs, NULL);
+        if (id == -1)
+            break;
+        const struct fl_option *option = id == '?' || id == ':' ? NULL : option_of(&set, id);
+        bool separate = option && option->value && optarg == argv[optind - 1];
+        const char *word = argv[optind - 1 - separate];
+        if (!option)
+            status = refuse(&set, id, word, err);
+        else if (id >= LONG_BASE && !is_written_out(option, word))
+            status = refuse_unknown(&set, word, err);
+        else
+            status = store(option, args, optarg, err);
+    }
+    return status;
+}
+
+static fl_status find_command(struct fl_args *args, const char *word, struct fl_err *err)
+{
+    struct fl_nearest nearest;
+    fl_nearest_init(&nearest, fl_slice_from(word));
+    for (int i = 0; i < FL_COMMAND_NONE; i++) {
+        if (strcmp(word, COMMAND_NAMES[i]) == 0)
+            args->command = (enum fl_command)i;
+        fl_nearest_offer(&nearest, COMMAND_NAMES[i]);
+    }
+    if (args->command != FL_COMMAND_NONE)
+        return FL_OK;
+    if (nearest.best)
+        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)\", word, nearest.best);
+    return fl_err_set(err, FL_USAGE, "unknown command '%.80s'", word);
+}
+
+static fl_status check_positional(struct fl_args *args, struct fl_err *err)
+{
+    const struct fl_command_info *info = &fl_command_infos[args->command];
+    if (args->path_count < info->fewest)
+        return fl_err_set(err, FL_USAGE, "%s needs %s", COMMAND_NAMES[args->command], info->positional);
+    if (args->path_count > info->most)
+        return fl_err_set(err, FL_USAGE, "%s takes %s: '%.80s' is too much", COMMAND_NAMES[args->command],
+                          info->positional[0] ? info->positional : "no arguments", args->paths[info->most]);
+    if (!info->has_kind || args->path_count < 2)
+        return FL_OK;
+    args->kind = fl_kind_from_name(fl_slice_from(args->paths[1]));
+    if (args->kind != FL_KIND_NONE)
+        return FL_OK;
+    return fl_err_set(err, FL_USAGE, "unknown kind '%.80s': chapters or transcript", args->paths[1]);
+}
+
+static fl_status check_mode(struct fl_args *args, bool mode_given, struct fl_err *err)
+{
+    bool has_version = args->if_version != FL_ARGS_NOT_GIVEN;
+    if (has_version && mode_given && args->mode != FL_MODE_IF_VERSION)
+        return fl_err_set(err, FL_USAGE, "--if-version contradicts --mode %s", fl_mode_name(args->mode));
+    if (!has_version && args->mode == FL_MODE_IF_VERSION)
+        return fl_err_set(err, FL_USAGE, "--mode if-version needs --if-version N");
+    if (has_version)
+        args->mode = FL_MODE_IF_VERSION;
+    if (args->command == FL_COMMAND_DELETE)
+        args->mode = FL_MODE_DELETE;
+    return FL_OK;
+}
+
+/* In `ps`, everybody can read a command line. */
+static bool redis_has_password(const char *url)
+{
+    struct fl_slice text = fl_slice_from(url);
+    const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url;
+    const char *at = memrchr(url, '@', text.len);
+    if (strstr(url, "password=") || strstr(url, "auth="))
+        return true;
+    if (!at || at < start)
+        return false;
+    const char *colon = memchr(start, ':', (size_t)(at - start));
+    return !colon || colon + 1 < at; /* some programs take a lone word before '@' for the password */
+}
+
+static fl_status check_secrets(const struct fl_args *args, struct fl_err *err)
+{
+    bool has_password = false;
+    if (args->redis && redis_has_password(args->redis))
+        return fl_err_set(err, FL_USAGE,
+                          "--redis holds a password, which everybody could read in ps: put the URL into "
+                          "FENCELINE_REDIS or into the configuration file");
+    if (!args->postgres)
+        return FL_OK;
+    fl_status status = fl_pg_dsn_check(args->postgres, &has_password, err);
+    if (has_password)
+        return fl_err_set(err, FL_USAGE,
+                          "--postgres holds a password, which everybody could read in ps: put it into "
+                          "FENCELINE_POSTGRES, the configuration file or ~/.pgpass");
+    if (status != FL_OK)
+        fl_err_prefix(err, "--postgres");
+    return status;
+}
+
+static fl_status check_contradictions(struct fl_args *args, bool mode_given, struct fl_err *err)
+{
+    fl_status status = check_mode(args, mode_given, err);
+    if (status == FL_OK)
+        status = check_positional(args, err);
+    if (status == FL_OK)
+        status = check_secrets(args, err);
+    if (status != FL_OK)
+        return status;
+    if (args->quiet && args->verbose)
+        return fl_err_set(err, FL_USAGE, "--quiet contradicts --verbose");
+    if (args->status && args->sql)
+        return fl_err_set(err, FL_USAGE, "--status contradicts --sql");
+    bool both = args->format != FL_FORMAT_NONE && args->kind != FL_KIND_NONE;
+    if (both && fl_format_kind(args->format) != args->kind)
+        return fl_err_set(err, FL_USAGE, "--format %s holds a %s, which contradicts --kind %s",
+                          fl_format_name(args->format), fl_kind_name(fl_format_kind(args->format)),
+                          fl_kind_name(args->kind));
+    return FL_OK;
+}
+
+fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_err *err)
+{
+    const enum fl_mode mode_not_given = FL_MODE_DELETE; /* no option can give it */
+    *args = (struct fl_args){.command = FL_COMMAND_NONE,
+                             .mode = mode_not_given,
+                             .if_version = FL_ARGS_NOT_GIVEN,
+                             .jobs = FL_ARGS_NOT_GIVEN,
+                             .wait_lock_ms = FL_ARGS_NOT_GIVEN};
+    optind = 0; /* glibc: start afresh */
+    fl_status status = read_options(args, FL_COMMAND_NONE, argc, argv, err);
+    if (status == FL_OK && (args->help || args->version))
+        return FL_OK;
+    int at = optind;
+    if (status == FL_OK && at >= argc)
+        status = fl_err_set(err, FL_USAGE, "no command given");
+    if (status == FL_OK)
+        status = find_command(args, argv[at], err);
+    if (status == FL_OK) {
+        optind = 0;
+        status = read_options(args, args->command, argc - at, argv + at, err);
+        args->paths = argv + at + optind;
+        args->path_count = (size_t)(argc - at - optind);
+    }
+    bool mode_given = args->mode != mode_not_given;
+    if (!mode_given)
+        args->mode = FL_MODE_CREATE;
+    if (status == FL_OK && (args->help || args->version))
+        return FL_OK;
+    if (status == FL_OK)
+        status = check_contradictions(args, mode_given, err);
+    if (status != FL_OK)
+        set_usage(err, args->command);
+    return status;
+}
+
+fl_status fl_args_apply(const struct fl_args *args, struct fl_settings *settings, struct fl_err *err)
+{
+    char jobs[24], wait_ms[24];
+    snprintf(jobs, sizeof jobs, "%" PRId64, args->jobs);
+    snprintf(wait_ms, sizeof wait_ms, "%" PRId64, args->wait_lock_ms);
+    const struct {
+        const char *origin, *key, *value;
+    } GIVEN[] = {{"--redis", "redis.url", args->redis},
+                 {"--postgres", "postgres.dsn", args->postgres},
+                 {"--jobs", "import.jobs", args->jobs == FL_ARGS_NOT_GIVEN ? NULL : jobs},
+                 {"--wait-lock", "lease.wait_ms", args->wait_lock_ms == FL_ARGS_NOT_GIVEN ? NULL : wait_ms}};
+    fl_status status = FL_OK;
+    for (size_t i = 0; status == FL_OK && i < sizeof GIVEN / sizeof *GIVEN; i++)
+        if (GIVEN[i].value)
+            status = fl_settings_set(settings, GIVEN[i].key, GIVEN[i].value, GIVEN[i].origin, err);
+    if (status != FL_OK)
+        set_usage(err, args->command);
+    settings->limits.strict = args->strict;
+    settings->limits.repair = args->repair;
+    return status;
+}
+
+static void print_options(FILE *out, const struct fl_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char left[64], letter[8] = "";
+        if (options[i].letter)
+            snprintf(letter, sizeof letter, "-%c, ", options[i].letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, options[i].name, options[i].value ? " " : "",
+                 options[i].value ? options[i].value : "");
+        fprintf(out, "  %-22s  %s\n", left, options[i].help);
+    }
+}
+
+static void print_program_help(FILE *out)
+{
+    fputs("fenceline - imports chapters and transcripts of podcast episodes, each exactly once\n\n"
+          "Usage: fenceline COMMAND [options] [arguments]\n\nCommands:\n",
+          out);
+    for (int i = 0; i < FL_COMMAND_NONE; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", COMMAND_NAMES[i], fl_command_infos[i].positional);
+        fprintf(out, "  %-22s  %s\n", left, fl_command_infos[i].summary);
+    }
+    fputs("\nOptions of every command:\n", out);
+    print_options(out, fl_common_options, fl_common_option_count);
+    fputs("\n'fenceline COMMAND --help' shows the rest.\n\n"
+          "Exit codes: 0 done or unchanged, 1 failed, 2 usage or configuration, 3 rejected or superseded,\n"
+          "4 invalid input, 5 busy, 6 Redis or Postgres unavailable.\n",
+          out);
+}
+
+void fl_args_print_help(FILE *out, enum fl_command command)
+{
+    if (command == FL_COMMAND_NONE) {
+        print_program_help(out);
+        return;
+    }
+    const struct fl_command_info *info = &fl_command_infos[command];
+    fprintf(out, "fenceline %s - %s\n\nUsage: fenceline %s [options]%s%s\n", COMMAND_NAMES[command],
+            info->summary, COMMAND_NAMES[command], info->positional[0] ? " " : "", info->positional);
+    if (info->details[0])
+        fprintf(out, "\n%s", info->details);
+    if (info->option_count)
+        fputs("\nOptions:\n", out);
+    print_options(out, info->options, info->option_count);
+    fputs("\nOptions of every command:\n", out);
+    print_options(out, fl_common_options, fl_common_option_count);
+}

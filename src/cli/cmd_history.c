@@ -1,0 +1,80 @@
+/* cmd_history.c - every job and every broken lock of an episode, in order of time.
+ *
+ * Happy path: one statement, one table; with --json one object per event. Failure modes: nothing ever
+ * happened (exit 1, a message); no server, no schema. */
+#include <stdio.h>
+
+#include "base/slice.h"
+#include "cli/commands.h"
+#include "cli/print.h"
+#include "cli/report.h"
+#include "io/pg_report.h"
+#include "io/pg_sync.h"
+
+static const struct fl_column COLUMNS[] = {
+    {NULL, "event", false},        {"when", "at", false},       {"job", "job_id", true},
+    {"kind", "kind", false},       {"mode", "mode", false},     {"outcome", "outcome", false},
+    {"version", "version", true},  {"rows", "row_count", true}, {"who", "who", false},
+    {"message", "message", false}, {NULL, "source", false},     {NULL, "attempts", false},
+    {NULL, "created_at", false},
+};
+
+static void get_event(const void *rows, size_t row, struct fl_cell *cells)
+{
+    cells[0] = fl_report_text(rows, row, FL_REPORT_EVENT);
+    cells[1] = fl_report_text(rows, row, FL_REPORT_EVENT_AT);
+    cells[2] = fl_report_number(rows, row, FL_REPORT_EVENT_JOB);
+    cells[3] = fl_report_text(rows, row, FL_REPORT_EVENT_KIND);
+    cells[4] = fl_report_text(rows, row, FL_REPORT_EVENT_MODE);
+    cells[5] = fl_report_text(rows, row, FL_REPORT_EVENT_OUTCOME);
+    cells[6] = fl_report_number(rows, row, FL_REPORT_EVENT_VERSION);
+    cells[7] = fl_report_number(rows, row, FL_REPORT_EVENT_ROWS);
+    cells[8] = fl_report_text(rows, row, FL_REPORT_EVENT_WHO);
+    cells[9] = fl_report_text(rows, row, FL_REPORT_EVENT_MESSAGE);
+    cells[10] = fl_report_text(rows, row, FL_REPORT_EVENT_SOURCE);
+    cells[11] = fl_report_number(rows, row, FL_REPORT_EVENT_ATTEMPTS);
+    cells[12] = fl_report_text(rows, row, FL_REPORT_EVENT_CREATED_AT);
+}
+
+static void print_json(const struct fl_table *table)
+{
+    struct fl_json_writer json;
+    fl_json_write_init(&json, stdout);
+    for (size_t row = 0; row < table->row_count; row++) {
+        fl_json_write_begin_object(&json);
+        fl_print_json_members(&json, table, row);
+        fl_json_write_end_object(&json);
+        fl_json_write_end_line(&json);
+    }
+}
+
+static fl_status show_history(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
+{
+    struct fl_pg_rows *rows;
+    fl_status status = fl_pg_report_history(pg, args->paths[0], &rows, err);
+    if (status != FL_OK)
+        return status;
+    const struct fl_table table = {COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, fl_pg_rows_count(rows),
+                                   get_event, rows};
+    if (table.row_count == 0)
+        status = fl_err_set(err, FL_FAILED, "%s: no job and no broken lock is known", args->paths[0]);
+    else if (args->json)
+        print_json(&table);
+    else
+        fl_print_table(stdout, &table, 0, fl_print_wants_color(stdout, args->no_color));
+    fl_pg_rows_free(rows);
+    return status;
+}
+
+int fl_cmd_history(struct fl_args *args, struct fl_settings *settings)
+{
+    struct fl_pg_sync *pg;
+    struct fl_err err = {0};
+    fl_status status = fl_report_open(args, settings, &pg, &err);
+    if (status == FL_OK)
+        status = show_history(args, pg, &err);
+    if (status != FL_OK)
+        fl_print_error(&err);
+    fl_pg_sync_close(pg);
+    return fl_status_exit_code(status);
+}

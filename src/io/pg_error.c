@@ -1,0 +1,152 @@
+/* pg_error.c - SQLSTATE classes as one table, and libpq's connection errors as one line.
+ *
+ * Happy path: the longest entry that the SQLSTATE begins with gives status and advice. Failure modes: an
+ * unknown SQLSTATE is FL_FAILED with the server's own words. Nothing here quotes a connection string. */
+#include "io/pg_error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/slice.h"
+
+#define POINT_ELSEWHERE "start it, or point to another with --postgres DSN or FENCELINE_POSTGRES"
+#define LOGIN_ADVICE                                                                                         \
+    "check user and database in --postgres DSN or FENCELINE_POSTGRES; a password may stand in "              \
+    "FENCELINE_POSTGRES, "                                                                                   \
+    "in the configuration file or in ~/.pgpass"
+#define MIGRATE_ADVICE "fenceline's schema is missing or older: run 'fenceline migrate'"
+
+static const struct {
+    const char *prefix;
+    fl_status status;
+    const char *advice; /* NULL = the server's words are enough */
+} STATES[] = {
+    {"08", FL_UNAVAILABLE, POINT_ELSEWHERE},
+    {"25006", FL_UNAVAILABLE,
+     "this server is read-only (a standby?): point to the primary with --postgres DSN or FENCELINE_POSTGRES"},
+    {"28", FL_UNAVAILABLE, LOGIN_ADVICE},
+    {"3D000", FL_UNAVAILABLE,
+     "create it (createdb), or point to another with --postgres DSN or FENCELINE_POSTGRES"},
+    {"3F000", FL_USAGE, MIGRATE_ADVICE},
+    {"40001", FL_TRANSIENT, "try again"},
+    {"40P01", FL_TRANSIENT, "try again"},
+    {"42501", FL_USAGE,
+     "no permission: let the owner of schema fenceline GRANT what is missing, or use another role"},
+    {"42703", FL_USAGE, MIGRATE_ADVICE},
+    {"42704", FL_USAGE, MIGRATE_ADVICE},
+    {"42883", FL_USAGE, MIGRATE_ADVICE},
+    {"42P01", FL_USAGE, MIGRATE_ADVICE},
+    {"53", FL_TRANSIENT, "the server is short of something: memory, disk or connections"},
+    {"55P03", FL_TRANSIENT, "somebody holds a lock for long: try again"},
+    {"57014", FL_TRANSIENT, "it took too long or was cancelled: try again"},
+    {"57P01", FL_UNAVAILABLE, POINT_ELSEWHERE},
+    {"57P02", FL_UNAVAILABLE, POINT_ELSEWHERE},
+    {"57P03", FL_UNAVAILABLE, "it is starting or stopping: try again"},
+};
+
+static const char *first_of(const char *text, const char *otherwise)
+{
+    return text && text[0] ? text : otherwise;
+}
+
+fl_status fl_pg_error(struct fl_err *err, const char *sqlstate, const char *message)
+{
+    if (!sqlstate || !sqlstate[0])
+        return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s; %s",
+                          first_of(message, "the connection is gone"), POINT_ELSEWHERE);
+    size_t best = 0;
+    const char *advice = NULL;
+    fl_status status = FL_FAILED;
+    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++) {
+        size_t length = strlen(STATES[i].prefix);
+        if (length <= best || strncmp(sqlstate, STATES[i].prefix, length) != 0)
+            continue;
+        best = length;
+        status = STATES[i].status;
+        advice = STATES[i].advice;
+    }
+    if (advice)
+        return fl_err_set(err, status, "Postgres: %s; %s", first_of(message, "no message"), advice);
+    return fl_err_set(err, status, "Postgres: %s (SQLSTATE %.5s)", first_of(message, "no message"), sqlstate);
+}
+
+fl_status fl_pg_result_error(struct fl_err *err, const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    return fl_pg_error(err, sqlstate, first_of(primary, "the connection is gone"));
+}
+
+/* Several lines (one a host tried) to one; lines that begin with a tab are libpq's hints, and ours are better. */
+static void make_line(const char *text, char *line, size_t size_bytes)
+{
+    size_t used = 0;
+    while (*text && used + 3 < size_bytes) {
+        size_t length = strcspn(text, "\n");
+        if (length && *text != '\t') {
+            int put = snprintf(line + used, size_bytes - used, "%s%.*s", used ? "; " : "", (int)length, text);
+            used = (size_t)put < size_bytes - used ? used + (size_t)put : size_bytes - 1;
+        }
+        text += length + (text[length] == '\n');
+    }
+    line[used] = '\0';
+}
+
+fl_status fl_pg_connection_error(struct fl_err *err, PGconn *conn, const char *what)
+{
+    char line[FL_ERR_TEXT_BYTES / 2];
+    make_line(conn ? PQerrorMessage(conn) : "out of memory", line, sizeof line);
+    bool wants_password = conn && (PQconnectionNeedsPassword(conn) || PQconnectionUsedPassword(conn));
+    bool refused_login = wants_password && PQstatus(conn) == CONNECTION_BAD && PQserverVersion(conn) == 0;
+    const char *advice = refused_login ? LOGIN_ADVICE : POINT_ELSEWHERE;
+    if (!line[0])
+        return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s; %s", what, advice);
+    return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s: %s; %s", what, line, advice);
+}
+
+static bool is_uri(const char *dsn)
+{
+    struct fl_slice text = fl_slice_from(dsn);
+    return fl_slice_starts(text, "postgresql://") || fl_slice_starts(text, "postgres://");
+}
+
+/* An '@' left in a name of a URI, or a port that is no number, shows that the URI was cut in the wrong place.
+ */
+static bool is_misread(const PQconninfoOption *option, bool uri)
+{
+    if (!option->val)
+        return false;
+    if (strcmp(option->keyword, "port") == 0)
+        return option->val[strspn(option->val, "0123456789,")] != '\0';
+    bool is_name = strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "dbname") == 0;
+    return uri && is_name && strpbrk(option->val, "@") != NULL;
+}
+
+fl_status fl_pg_dsn_check(const char *dsn, bool *has_password, struct fl_err *err)
+{
+    if (has_password)
+        *has_password = false;
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(dsn, &message);
+    PQfreemem(message); /* it may quote what it did not understand: perhaps a password */
+    if (!options)
+        return fl_err_set(
+            err, FL_USAGE,
+            "the Postgres connection string is neither postgresql://HOST:PORT/DATABASE nor "
+            "\"host=HOST port=PORT dbname=DATABASE\" (it is not shown: it may hold a password)");
+    fl_status status = FL_OK;
+    for (const PQconninfoOption *option = options; option->keyword; option++) {
+        bool is_password = strstr(option->keyword, "password") != NULL; /* and sslpassword */
+        if (has_password && is_password && option->val && option->val[0])
+            *has_password = true;
+        if (is_misread(option, is_uri(dsn)))
+            status =
+                fl_err_set(err, FL_USAGE,
+                           "the Postgres connection string has a wrong %s: write special characters in user "
+                           "and password as %%XX ('@' is %%40, '/' is %%2F, ':' is %%3A)",
+                           option->keyword);
+    }
+    PQconninfoFree(options);
+    return status;
+}

@@ -1,0 +1,107 @@
+/* pg_store.h - the store port on Postgres: a few connections, and the steps of many imports in few
+ * statements.
+ *
+ * Batches are made by back-pressure, never by a timer: what waits while every connection is busy travels
+ * together when one becomes free (protocol, step 3). Claims, reads and checks of a batch are one statement;
+ * commits and decisions are one call each in a shared transaction, ordered by episode id so that batches
+ * cannot deadlock; a call answers with a status and raises nothing, so one refusal cannot undo another's
+ * success. If something does raise (disk full, a dead server), each import of that batch goes again alone. */
+#ifndef FL_IO_PG_STORE_H
+#define FL_IO_PG_STORE_H
+
+#include "base/list.h"
+#include "fenceline/ports.h"
+#include "io/pg.h"
+#include "io/pg_param.h"
+
+enum { FL_STORE_BATCH = 32, FL_STORE_COMMIT_BATCH = 8, FL_STORE_CONNECTIONS = 64 };
+
+enum fl_store_group { /* in the order in which a free connection serves them: what ends work goes first */
+                      FL_GROUP_COMMIT,
+                      FL_GROUP_RESOLVE,
+                      FL_GROUP_DECIDE,
+                      FL_GROUP_CLAIM_CHECK,
+                      FL_GROUP_CLAIM,
+                      FL_GROUP_ENSURE,
+                      FL_GROUP_READ,
+                      FL_GROUP_SUBMIT,
+                      FL_GROUP_COUNT
+};
+
+struct fl_submit_job {
+    struct fl_slice episode, source; /* borrowed */
+    enum fl_kind kind;
+    enum fl_mode mode;
+    int64_t if_version;
+};
+
+/* Some jobs to be written at once (protocol, "Jobs"). Belongs to the caller until done. */
+struct fl_submit {
+    struct fl_request request; /* request.done is called with status only; action is ignored */
+    const struct fl_submit_job *jobs;
+    size_t count;
+    struct fl_slice worker; /* who will run them */
+    int64_t *job_ids;       /* count of them, filled on FL_OK */
+};
+
+/* One connection and the batch that it carries. */
+struct fl_store_lane {
+    struct fl_pg pg;
+    struct fl_pg_store *store;
+    enum fl_store_group group;
+    struct fl_request *requests[FL_STORE_BATCH];
+    struct fl_event events[FL_STORE_BATCH];
+    int count;
+    bool committed; /* the tag of the batch's COMMIT was COMMIT */
+    bool has_error; /* a statement was refused: err says why */
+    struct fl_err err;
+};
+
+struct fl_pg_store {
+    struct fl_store_port port;
+    uv_loop_t *loop;
+    uv_prepare_t dispatch; /* runs once a turn of the loop, after all that the turn brought */
+    struct fl_link queues[FL_GROUP_COUNT];
+    struct fl_store_lane *lanes;
+    int lane_count;
+    int64_t failed_open_ms; /* loop time of the last failed connect */
+    char holder[256];       /* "import@host:pid", shown to operators */
+    struct fl_pg_params params;
+    uint64_t batches, batched; /* transactions or statements sent, and requests in them */
+};
+
+/* Ready to take requests; connects when the first one comes. dsn is borrowed; name is the program's part of
+ * the holder ("import"). FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const char *dsn,
+                                      int64_t timeout_ms, int connections, const char *name,
+                                      struct fl_err *err);
+
+/* Queues jobs to be written. Answer as for any request. */
+void fl_pg_store_submit(struct fl_pg_store *store, struct fl_submit *submit);
+
+/* Answers everything that is queued or in flight (FL_UNAVAILABLE, FL_LOST), closes all; run the loop once
+ * more before the memory goes, then fl_pg_store_free. */
+void fl_pg_store_close(struct fl_pg_store *store);
+void fl_pg_store_free(struct fl_pg_store *store);
+
+/* pg_commit.c, pg_jobs.c: the statements of one group; they add to the lane's connection and read its
+ * results. */
+void fl_pg_commit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_request *request);
+void fl_pg_submit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_submit *submit);
+void fl_pg_submit_read(const PGresult *result, struct fl_submit *submit);
+
+/* Ids of the statements, one number space per connection. */
+enum {
+    FL_STATEMENT_READ,
+    FL_STATEMENT_ENSURE,
+    FL_STATEMENT_CLAIM,
+    FL_STATEMENT_CLAIM_CHECK,
+    FL_STATEMENT_DECIDE,
+    FL_STATEMENT_RESOLVE,
+    FL_STATEMENT_SUBMIT,
+    FL_STATEMENT_COMMIT_CHAPTERS,
+    FL_STATEMENT_COMMIT_TRANSCRIPT,
+    FL_STATEMENT_COMMIT_DELETE,
+};
+
+#endif

@@ -1,0 +1,56 @@
+/* redis_script.c - see redis_script.h. */
+#include "io/redis_script.h"
+
+#include <nettle/sha1.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+/* Generated from lua/ at build time. */
+extern const char fl_lua_lease_acquire[], fl_lua_lease_renew[], fl_lua_lease_release[];
+
+static const char *text_of(enum fl_script script)
+{
+    const char *const TEXTS[FL_SCRIPT_COUNT] = {fl_lua_lease_acquire, fl_lua_lease_renew,
+                                                fl_lua_lease_release};
+    return TEXTS[script];
+}
+
+static void take_sha1(const char *text, char hex[2 * SHA1_DIGEST_SIZE + 1])
+{
+    struct sha1_ctx sha1;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    sha1_init(&sha1);
+    sha1_update(&sha1, strlen(text), (const uint8_t *)text);
+    sha1_digest(&sha1, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+void fl_redis_script_send(struct fl_redis *redis, enum fl_script script, bool full_text, int key_count,
+                          int arg_count, const struct fl_slice *keys_and_args, redisCallbackFn *callback,
+                          void *request)
+{
+    const char *argv[FL_SCRIPT_ARGS + 3];
+    size_t lengths[FL_SCRIPT_ARGS + 3];
+    char sha1[2 * SHA1_DIGEST_SIZE + 1], keys[16];
+    FL_ASSERT(key_count + arg_count <= FL_SCRIPT_ARGS);
+    take_sha1(text_of(script), sha1);
+    argv[0] = full_text ? "EVAL" : "EVALSHA";
+    argv[1] = full_text ? text_of(script) : sha1;
+    snprintf(keys, sizeof keys, "%d", key_count);
+    argv[2] = keys;
+    for (int i = 0; i < 3; i++)
+        lengths[i] = strlen(argv[i]);
+    for (int i = 0; i < key_count + arg_count; i++) {
+        argv[3 + i] = keys_and_args[i].ptr;
+        lengths[3 + i] = keys_and_args[i].len;
+    }
+    fl_redis_send(redis, 3 + key_count + arg_count, argv, lengths, callback, request);
+}
+
+bool fl_redis_script_unknown(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0;
+}
