@@ -12,16 +12,16 @@ CREATE TYPE fenceline.answer AS (
 
 -- PROTOCOL, Jobs: rows before anything else. Returns the job ids in the order of the arrays.
 CREATE FUNCTION fenceline.submit_jobs(
-    episodes text[], kinds text[], modes text[], if_versions bigint[], sources text[], worker text
+    episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[], worker text
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO fenceline.episodes (episode_id)
-    SELECT DISTINCT e COLLATE "C" FROM unnest(episodes) e ORDER BY 1
+    SELECT DISTINCT e COLLATE "C" FROM unnest(episode_ids) e ORDER BY 1
         ON CONFLICT DO NOTHING;
     RETURN QUERY
     INSERT INTO fenceline.jobs (episode_id, kind, mode, if_version, source, worker, attempts)
     SELECT u.e, u.k, u.m, u.v, u.s, submit_jobs.worker, 1
-      FROM unnest(episodes, kinds, modes, if_versions, sources) WITH ORDINALITY AS u (e, k, m, v, s, i)
+      FROM unnest(episode_ids, kinds, modes, if_versions, sources) WITH ORDINALITY AS u (e, k, m, v, s, i)
      ORDER BY u.i
  RETURNING job_id;
 END $$;
@@ -29,15 +29,15 @@ END $$;
 -- PROTOCOL 3: claims, one compare-and-set an episode, in the order of the arrays. The caller sorts them by
 -- episode id (bytewise), so that two batches cannot deadlock.
 CREATE FUNCTION fenceline.claim_episodes(
-    episodes text[], versions bigint[], fences bigint[], tokens bigint[], nonces text[], holders text[]
+    episode_ids text[], versions bigint[], fences bigint[], tokens bigint[], nonces text[], holders text[]
 ) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE
     claimed boolean[] := '{}';
 BEGIN
-    FOR i IN 1 .. cardinality(episodes) LOOP
+    FOR i IN 1 .. cardinality(episode_ids) LOOP
         UPDATE fenceline.episodes
            SET fence = tokens[i], nonce = nonces[i], holder = holders[i], claimed_at = clock_timestamp()
-         WHERE episode_id = episodes[i] AND version = versions[i] AND fence = fences[i] AND tokens[i] > fence;
+         WHERE episode_id = episode_ids[i] AND version = versions[i] AND fence = fences[i] AND tokens[i] > fence;
         claimed := claimed || FOUND;
     END LOOP;
     RETURN claimed;

@@ -89,8 +89,7 @@ static fl_status refuse_unknown(const struct option_set *set, const char *word, 
     for (size_t i = 0; name.len > 1 && i < set->count; i++)
         fl_nearest_offer(&nearest, set->options[i]->name);
     if (nearest.best)
-        return fl_err_set(err, FL_USAGE,
-                          "unknown option '--%.*s' (did you mean '--%s'?)\", FL_ARGS(name),
+        return fl_err_set(err, FL_USAGE, "unknown option '--%.*s' (did you mean '--%s'?)", FL_ARGS(name),
                           nearest.best);
     return fl_err_set(err, FL_USAGE, "unknown option '%.*s'", 80, word);
 }
@@ -212,7 +211,7 @@ static fl_status find_command(struct fl_args *args, const char *word, struct fl_
     if (args->command != FL_COMMAND_NONE)
         return FL_OK;
     if (nearest.best)
-        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)\", word, nearest.best);
+        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)", word, nearest.best);
     return fl_err_set(err, FL_USAGE, "unknown command '%.80s'", word);
 }
 

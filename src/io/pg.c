@@ -14,8 +14,9 @@
 
 #include "base/assert.h"
 #include "io/pg_error.h"
+#include "io/pg_schema.h"
 
-enum { TICK_MS = 250, SETUP_STATEMENTS = 2 };
+enum { TICK_MS = 250, SETUP_STATEMENTS = 3 };
 
 /* Every statement here is a look-up by key: no plan may ever read a whole table, however the statistics
  * stand. An acknowledged import must survive a crash of the server, whatever the role's default is. */
@@ -145,11 +146,14 @@ static void set_up(struct fl_pg *pg)
     pg->state = FL_PG_SETUP;
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1 ||
         PQsendQueryParams(pg->conn, SETUP_SQL, 2, NULL, values, NULL, NULL, 0) != 1 ||
-        PQsendQueryParams(pg->conn, IDENTITY_SQL, 0, NULL, NULL, NULL, NULL, 0) != 1) {
+        PQsendQueryParams(pg->conn, IDENTITY_SQL, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+        PQsendQueryParams(pg->conn, fl_pg_schema_version_sql(), 0, NULL, NULL, NULL, NULL, 0) != 1) {
         fail(pg, "could not set up the session");
         return;
     }
-    pg->is_prepare[0] = pg->is_prepare[1] = false;
+    memset(pg->prepares, -1, sizeof pg->prepares);
+    pg->setup_err.code = FL_OK;
+    pg->backend_pid = 0;
     pg->sent_count = SETUP_STATEMENTS;
     fl_pg_send(pg);
 }
@@ -174,12 +178,12 @@ static void go_on_connecting(struct fl_pg *pg)
 
 /* ---- sending ---- */
 
-static void note_sent(struct fl_pg *pg, bool is_prepare, int accepted)
+static void note_sent(struct fl_pg *pg, int prepared_id, int accepted)
 {
     FL_ASSERT(pg->sent_count < FL_PG_BATCH * 2);
     if (accepted != 1)
         return; /* PQsend* fails only on a broken connection or without memory: the flush finds out */
-    pg->is_prepare[pg->sent_count++] = is_prepare;
+    pg->prepares[pg->sent_count++] = (int8_t)prepared_id;
 }
 
 void fl_pg_add(struct fl_pg *pg, int id, const struct fl_pg_statement *statement,
@@ -194,19 +198,19 @@ void fl_pg_add(struct fl_pg *pg, int id, const struct fl_pg_statement *statement
         formats[i] = params[i].format;
     }
     if (!((pg->prepared | pg->preparing) & 1u << id)) {
-        note_sent(pg, true,
+        note_sent(pg, id,
                   PQsendPrepare(pg->conn, statement->name, statement->sql, statement->param_count,
                                 statement->types));
         pg->preparing |= 1u << id;
     }
     note_sent(
-        pg, false,
+        pg, -1,
         PQsendQueryPrepared(pg->conn, statement->name, statement->param_count, values, lengths, formats, 0));
 }
 
 void fl_pg_add_command(struct fl_pg *pg, const char *sql)
 {
-    note_sent(pg, false, PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0));
+    note_sent(pg, -1, PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0));
 }
 
 static void flush(struct fl_pg *pg)
@@ -231,28 +235,38 @@ void fl_pg_send(struct fl_pg *pg)
 
 /* ---- receiving ---- */
 
-static void read_identity(struct fl_pg *pg, const PGresult *result)
+/* The session's settings, who serves it, and the version of the schema: a binary must not meet a newer one.
+ */
+static void read_setup(struct fl_pg *pg, const PGresult *result)
 {
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
+    ExecStatusType status = PQresultStatus(result);
+    if (pg->setup_err.code != FL_OK || status == PGRES_PIPELINE_ABORTED)
         return;
-    pg->backend_pid = atoi(PQgetvalue(result, 0, 0));
-    pg->backend_start_us = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    if (status != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+        fl_pg_result_error(&pg->setup_err, result);
+        return;
+    }
+    if (pg->result_count == 1) {
+        pg->backend_pid = atoi(PQgetvalue(result, 0, 0));
+        pg->backend_start_us = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    } else if (pg->result_count == 2) {
+        (void)!fl_pg_schema_judge(strtoll(PQgetvalue(result, 0, 0), NULL, 10), &pg->setup_err);
+    }
 }
 
 static void deliver(struct fl_pg *pg, const PGresult *result)
 {
-    bool is_prepare = pg->is_prepare[pg->result_count];
-    if (pg->state == FL_PG_SETUP && pg->result_count == 1)
-        read_identity(pg, result);
+    int prepared_id = pg->prepares[pg->result_count];
+    if (pg->state == FL_PG_SETUP)
+        read_setup(pg, result);
     if (pg->state != FL_PG_BUSY)
         return;
-    ExecStatusType status = PQresultStatus(result);
-    bool worked = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-    if (!worked)
-        pg->preparing = 0; /* prepare again: a prepare of this batch may not have been reached */
-    if (!is_prepare || status == PGRES_FATAL_ERROR)
-        pg->events.result(pg->events.owner, pg, pg->delivered_count, result);
-    if (!is_prepare)
+    if (prepared_id >= 0 && PQresultStatus(result) == PGRES_COMMAND_OK) {
+        pg->prepared |= 1u << prepared_id; /* it stays prepared, whatever becomes of the transaction */
+        return;
+    }
+    pg->events.result(pg->events.owner, pg, pg->delivered_count, result);
+    if (prepared_id < 0)
         pg->delivered_count++;
 }
 
@@ -260,18 +274,18 @@ static void end_batch(struct fl_pg *pg)
 {
     enum fl_pg_state was = pg->state;
     uv_timer_stop(&pg->timer);
-    pg->prepared |= pg->preparing;
     pg->preparing = 0;
     pg->sent_count = 0;
-    if (was == FL_PG_SETUP && pg->backend_pid == 0) {
-        fail(pg, "could not set up the session");
+    if (was == FL_PG_SETUP && pg->setup_err.code != FL_OK) {
+        shut(pg);
+        pg->events.down(pg->events.owner, pg, &pg->setup_err);
         return;
     }
     if (PQtransactionStatus(pg->conn) != PQTRANS_IDLE) {
         /* The batch is over for its owner only when the connection is clean again. */
         pg->state = was == FL_PG_BUSY ? FL_PG_CLEANUP : was;
         PQsendQueryParams(pg->conn, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0);
-        pg->is_prepare[0] = false;
+        pg->prepares[0] = -1;
         pg->sent_count = 1;
         fl_pg_send(pg);
         return;

@@ -78,7 +78,8 @@ fl_status fl_pg_result_error(struct fl_err *err, const PGresult *result)
     return fl_pg_error(err, sqlstate, first_of(primary, "the connection is gone"));
 }
 
-/* Several lines (one a host tried) to one; lines that begin with a tab are libpq's hints, and ours are better. */
+/* Several lines (one a host tried) to one; lines that begin with a tab are libpq's hints, and ours are
+ * better. */
 static void make_line(const char *text, char *line, size_t size_bytes)
 {
     size_t used = 0;

@@ -14,13 +14,15 @@
 #include "io/pg_sync.h"
 
 /* The key is only a number that nobody else is likely to use: "fenceln" in ASCII. */
-#define LOCK_SQL    "SELECT pg_advisory_xact_lock(28821972412886126)"
-/* Read from the catalogue under a fresh snapshot: to_regclass answers from a cache that the wait for a lock does not
- * refresh, and needs permission on the schema. */
+#define LOCK_SQL "SELECT pg_advisory_xact_lock(28821972412886126)"
+/* Read from the catalogue under a fresh snapshot: to_regclass answers from a cache that the wait for a lock
+ * does not refresh, and needs permission on the schema. */
 #define SCHEMA_PRESENT_SQL "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'fenceline')"
 #define PRESENT_SQL                                                                                          \
     "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"                    \
     " WHERE n.nspname = 'fenceline' AND c.relname = 'schema_versions')"
+#define MAKE_SCHEMA_SQL                                                                                      \
+    "CREATE SCHEMA fenceline;\n"                                                                             \
     "COMMENT ON SCHEMA fenceline IS 'Chapters and transcripts, imported safely by fenceline';\n"
 #define MAKE_VERSIONS_SQL                                                                                    \
     "CREATE TABLE fenceline.schema_versions (\n"                                                             \

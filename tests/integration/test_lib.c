@@ -352,6 +352,12 @@ static void test_process_terminal(void **state)
                   .input = "typed\n", .input_bytes = 6);
     assert_string_equal(process->out.bytes, "typed\n");
     process_release(process);
+
+    /* Input is not echoed: only what the program writes is captured. */
+    process = RUN(.argv = (const char *const[]){"cat", NULL}, .terminal_streams = PROCESS_IN | PROCESS_OUT,
+                  .input = "typed\n", .input_bytes = 6);
+    assert_string_equal(process->out.bytes, "typed\r\n");
+    process_release(process);
 }
 
 /* What the library does to a failing test, seen from outside. */
@@ -727,6 +733,25 @@ static void test_proxy_cut_reply_of_the_second(void **state)
     process_release(unlocker);
     db_close(conn);
     db_close(direct);
+}
+
+static void test_proxy_cut_reply_until(void **state)
+{
+    (void)state;
+    char bytes[64];
+    uint16_t port = proxy_start(&proxy, services_redis_port(&services));
+    int rule = ARM(.direction = PROXY_TO_SERVER, .action = PROXY_CUT_REPLY, .pattern = "go", .until = "end");
+    int fd = connect_raw(port);
+    send_raw(fd, "ECHO end\r\n");
+    assert_answer(fd, "$3\r\nend\r\n"); /* forwarded before the rule acts: not what it waits for */
+    send_raw(fd, "ECHO go\r\n");
+    assert_int_equal(receive_raw(fd, bytes, sizeof bytes, 100), -EAGAIN);
+    assert_int_equal(proxy_hits(&proxy, rule), 1);
+    assert_int_equal(proxy_fired(&proxy, rule), 0);
+    send_raw(fd, "ECHO end\r\n");
+    assert_int_equal(receive_raw(fd, bytes, sizeof bytes, LONG_MS), 0);
+    assert_int_equal(proxy_fired(&proxy, rule), 1);
+    close(fd);
 }
 
 static void test_proxy_cut_to_client(void **state)
@@ -1142,6 +1167,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(test_proxy_cut_after, stop_all),
         cmocka_unit_test_teardown(test_proxy_cut_reply, stop_all),
         cmocka_unit_test_teardown(test_proxy_cut_reply_of_the_second, stop_all),
+        cmocka_unit_test_teardown(test_proxy_cut_reply_until, stop_all),
         cmocka_unit_test_teardown(test_proxy_cut_to_client, stop_all),
         cmocka_unit_test_teardown(test_proxy_nth_and_every, stop_all),
         cmocka_unit_test_teardown(test_proxy_split_pattern, stop_all),
