@@ -12,28 +12,29 @@
 #include "io/pg_sync.h"
 
 static const struct fl_column COLUMNS[] = {
-    {NULL, "event", false},        {"when", "at", false},       {"job", "job_id", true},
-    {"kind", "kind", false},       {"mode", "mode", false},     {"outcome", "outcome", false},
-    {"version", "version", true},  {"rows", "row_count", true}, {"who", "who", false},
-    {"message", "message", false}, {NULL, "source", false},     {NULL, "attempts", false},
-    {NULL, "created_at", false},
+    {NULL, "event", false},        {"when", "at", false},         {"job", "job_id", true},
+    {"kind", "kind", false},       {"mode", "mode", false},       {"if", "if_version", true},
+    {"outcome", "outcome", false}, {"version", "version", true},  {"rows", "row_count", true},
+    {"who", "who", false},         {"message", "message", false}, {NULL, "source", false},
+    {NULL, "attempts", false},     {NULL, "created_at", false},
 };
 
 static void get_event(const void *rows, size_t row, struct fl_cell *cells)
 {
-    cells[0] = fl_report_text(rows, row, FL_REPORT_EVENT);
-    cells[1] = fl_report_text(rows, row, FL_REPORT_EVENT_AT);
-    cells[2] = fl_report_number(rows, row, FL_REPORT_EVENT_JOB);
-    cells[3] = fl_report_text(rows, row, FL_REPORT_EVENT_KIND);
-    cells[4] = fl_report_text(rows, row, FL_REPORT_EVENT_MODE);
-    cells[5] = fl_report_text(rows, row, FL_REPORT_EVENT_OUTCOME);
-    cells[6] = fl_report_number(rows, row, FL_REPORT_EVENT_VERSION);
-    cells[7] = fl_report_number(rows, row, FL_REPORT_EVENT_ROWS);
-    cells[8] = fl_report_text(rows, row, FL_REPORT_EVENT_WHO);
-    cells[9] = fl_report_text(rows, row, FL_REPORT_EVENT_MESSAGE);
-    cells[10] = fl_report_text(rows, row, FL_REPORT_EVENT_SOURCE);
-    cells[11] = fl_report_number(rows, row, FL_REPORT_EVENT_ATTEMPTS);
-    cells[12] = fl_report_text(rows, row, FL_REPORT_EVENT_CREATED_AT);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_AT);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_JOB);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_KIND);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_MODE);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_IF_VERSION);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_OUTCOME);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_VERSION);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_ROWS);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_WHO);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_MESSAGE);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_SOURCE);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_ATTEMPTS);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_CREATED_AT);
 }
 
 static void print_json(const struct fl_table *table)

@@ -4,6 +4,7 @@
  * each result. Failure modes: an input without an episode or of a bad name is reported in its turn and costs
  * exit code 4; a server that is not available ends the run with 6. --dry-run parses and asks, and writes
  * nothing. */
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -112,6 +113,13 @@ static void print_end(const struct import_run *run, const struct fl_importer_end
     if (run->args->verbose && end->batches)
         fprintf(stderr, "fenceline: %llu requests to Postgres in %llu statements or transactions\n",
                 (unsigned long long)end->batched, (unsigned long long)end->batches);
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    if (run->args->verbose)
+        fprintf(stderr, "fenceline: used %.3f s CPU, at most %ld KiB memory\n",
+                (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6,
+                used.ru_maxrss);
 }
 
 static int import_all(struct import_run *run)

@@ -1,6 +1,6 @@
 /* pg_error.c - SQLSTATE classes as one table, and libpq's connection errors as one line.
  *
- * Happy path: the longest entry that the SQLSTATE begins with gives status and advice. Failure modes: an
+ * Happy path: the entry that the SQLSTATE begins with gives status and advice. Failure modes: an
  * unknown SQLSTATE is FL_FAILED with the server's own words. Nothing here quotes a connection string. */
 #include "io/pg_error.h"
 
@@ -20,7 +20,7 @@
 static const struct {
     const char *prefix;
     fl_status status;
-    const char *advice; /* NULL = the server's words are enough */
+    const char *advice;
 } STATES[] = {
     {"08", FL_UNAVAILABLE, POINT_ELSEWHERE},
     {"25006", FL_UNAVAILABLE,
@@ -55,20 +55,12 @@ fl_status fl_pg_error(struct fl_err *err, const char *sqlstate, const char *mess
     if (!sqlstate || !sqlstate[0])
         return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s; %s",
                           first_of(message, "the connection is gone"), POINT_ELSEWHERE);
-    size_t best = 0;
-    const char *advice = NULL;
-    fl_status status = FL_FAILED;
-    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++) {
-        size_t length = strlen(STATES[i].prefix);
-        if (length <= best || strncmp(sqlstate, STATES[i].prefix, length) != 0)
-            continue;
-        best = length;
-        status = STATES[i].status;
-        advice = STATES[i].advice;
-    }
-    if (advice)
-        return fl_err_set(err, status, "Postgres: %s; %s", first_of(message, "no message"), advice);
-    return fl_err_set(err, status, "Postgres: %s (SQLSTATE %.5s)", first_of(message, "no message"), sqlstate);
+    size_t i = 0;
+    while (i < sizeof STATES / sizeof *STATES && !fl_slice_starts(fl_slice_from(sqlstate), STATES[i].prefix))
+        i++;
+    if (i < sizeof STATES / sizeof *STATES)
+        return fl_err_set(err, STATES[i].status, "Postgres: %s; %s", first_of(message, "no message"), STATES[i].advice);
+    return fl_err_set(err, FL_FAILED, "Postgres: %s (SQLSTATE %.5s)", first_of(message, "no message"), sqlstate);
 }
 
 fl_status fl_pg_result_error(struct fl_err *err, const PGresult *result)

@@ -23,7 +23,7 @@ static const char *const ROWS_SQL[] = {
 };
 
 static const char HISTORY_SQL[] = "SELECT event, " ISO_TIME(
-    "at") ", job_id, kind, mode, outcome, version, row_count, who, message, source,"
+    "at") ", job_id, kind, mode, if_version, outcome, version, row_count, who, message, source,"
           "       attempts, " ISO_TIME(
               "created_at") "  FROM (SELECT 'job' AS event, coalesce(finished_at, created_at) AS at, job_id, "
                             "kind,"
@@ -34,7 +34,8 @@ static const char HISTORY_SQL[] = "SELECT event, " ISO_TIME(
                             "               job_id AS place"
                             "          FROM fenceline.jobs WHERE episode_id = $1"
                             "         UNION ALL"
-                            "        SELECT 'break', broken_at, NULL, NULL, NULL, 'lock broken', NULL, NULL, "
+                            "        SELECT 'break', broken_at, NULL, NULL, NULL, NULL, 'lock broken', NULL, "
+                            "NULL, "
                             "broken_by,"
                             "               concat_ws('; ', reason, 'held by ' || seen_holder,"
                             "                         'fence ' || seen_fence || ' raised to ' || new_fence), "

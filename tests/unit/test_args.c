@@ -24,7 +24,6 @@ static struct fl_err err;
 static fl_status parse(const char *line)
 {
     int count = 1;
-    words[0] = (char[]){"fenceline"};
     static char program[] = "fenceline", empty[] = "";
     words[0] = program;
     snprintf(line_copy, sizeof line_copy, "%s", line);
@@ -40,9 +39,10 @@ static fl_status parse(const char *line)
 static void test_import_options(void **state)
 {
     (void)state;
-    assert_int_equal(parse("import a.srt --episode ep1 --kind transcript b --format=srt --mode replace --strict "
-                           "--repair -n --jobs 4"),
-                     FL_OK);
+    assert_int_equal(
+        parse("import a.srt --episode ep1 --kind transcript b --format=srt --mode replace --strict "
+              "--repair -n --jobs 4"),
+        FL_OK);
     assert_int_equal(args.command, FL_COMMAND_IMPORT);
     assert_string_equal(args.episode, "ep1");
     assert_int_equal(args.kind, FL_TRANSCRIPT);
@@ -72,7 +72,8 @@ static void test_defaults(void **state)
 static void test_common_options(void **state)
 {
     (void)state;
-    assert_int_equal(parse("--json --config c.conf check -q --no-color x --redis redis://h --postgres dbname=d"), FL_OK);
+    assert_int_equal(
+        parse("--json --config c.conf check -q --no-color x --redis redis://h --postgres dbname=d"), FL_OK);
     assert_int_equal(args.command, FL_COMMAND_CHECK);
     assert_true(args.json && args.quiet && args.no_color);
     assert_string_equal(args.config, "c.conf");
@@ -123,7 +124,8 @@ static void test_refused(void **state)
         {"xyzzy", "unknown command 'xyzzy'; see 'fenceline --help'"},
         {"--strict import x", "unknown option '--strict'; see 'fenceline --help'"},
         {"import", "import needs PATH...; see 'fenceline import --help'"},
-        {"import x --repa", "unknown option '--repa' (did you mean '--repair'?); see 'fenceline import --help'"},
+        {"import x --repa",
+         "unknown option '--repa' (did you mean '--repair'?); see 'fenceline import --help'"},
         {"import x --dry", "unknown option '--dry'; see 'fenceline import --help'"},
         {"import --epi=x y", "unknown option '--epi'"},
         {"check --json -xq a", "unknown option '-x'; see 'fenceline check --help'"},
@@ -137,12 +139,14 @@ static void test_refused(void **state)
         {"import x --wait-lock ten", "--wait-lock takes seconds such as 10 or 0.5, not 'ten'"},
         {"import x --wait-lock -1", "--wait-lock takes seconds"},
         {"import x --kind song", "unknown kind 'song'; --kind takes chapters or transcript"},
-        {"import x --format mp3", "unknown format 'mp3'; --format takes chapters-json, srt, vtt, transcript-json"},
+        {"import x --format mp3",
+         "unknown format 'mp3'; --format takes chapters-json, srt, vtt, transcript-json"},
         {"import x --mode merge", "unknown mode 'merge'; --mode takes create"},
         {"import x --mode delete", "import cannot delete: use 'fenceline delete EPISODE [KIND]'"},
         {"import x --mode if-version", "--mode if-version needs --if-version N"},
         {"import x --mode create --if-version 3", "--if-version contradicts --mode create"},
-        {"import x --kind chapters --format vtt", "--format vtt holds a transcript, which contradicts --kind chapters"},
+        {"import x --kind chapters --format vtt",
+         "--format vtt holds a transcript, which contradicts --kind chapters"},
         {"import x -q -v", "--quiet contradicts --verbose"},
         {"migrate --status --sql", "--status contradicts --sql"},
         {"migrate now", "migrate takes no arguments: 'now' is too much"},
@@ -151,7 +155,8 @@ static void test_refused(void **state)
         {"history ep1 chapters", "history takes EPISODE: 'chapters' is too much"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        if (parse(CASES[i].line) != FL_USAGE) fail_msg("accepted: %s", CASES[i].line);
+        if (parse(CASES[i].line) != FL_USAGE)
+            fail_msg("accepted: %s", CASES[i].line);
         if (strncmp(err.text, CASES[i].message, strlen(CASES[i].message)) != 0)
             fail_msg("%s\n  gives    %s\n  and not  %s", CASES[i].line, err.text, CASES[i].message);
         assert_non_null(strstr(err.text, "see 'fenceline "));
@@ -176,15 +181,21 @@ static void test_passwords(void **state)
         "show e --postgres hunter2",
     };
     static const char *const ACCEPTED[] = {
-        "show e --redis redis://h:6379/2", "show e --redis redis://u:@h", "show e --postgres postgresql://u@h:5432/d",
-        "show e --postgres host=/run/x", "show e --postgres ''", "show e --postgres service=podcast",
+        "show e --redis redis://h:6379/2",
+        "show e --redis redis://u:@h",
+        "show e --postgres postgresql://u@h:5432/d",
+        "show e --postgres host=/run/x",
+        "show e --postgres ''",
+        "show e --postgres service=podcast",
     };
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
-        if (parse(REFUSED[i]) != FL_USAGE) fail_msg("accepted: %s", REFUSED[i]);
+        if (parse(REFUSED[i]) != FL_USAGE)
+            fail_msg("accepted: %s", REFUSED[i]);
         assert_null(strstr(err.text, "hunter2"));
     }
     for (size_t i = 0; i < sizeof ACCEPTED / sizeof *ACCEPTED; i++)
-        if (parse(ACCEPTED[i]) != FL_OK) fail_msg("refused: %s: %s", ACCEPTED[i], err.text);
+        if (parse(ACCEPTED[i]) != FL_OK)
+            fail_msg("refused: %s: %s", ACCEPTED[i], err.text);
 }
 
 static void test_apply(void **state)
@@ -192,7 +203,8 @@ static void test_apply(void **state)
     (void)state;
     struct fl_settings settings;
     fl_settings_init(&settings);
-    assert_int_equal(parse("import x --redis redis://h:1 --postgres dbname=d -j 256 --wait-lock 1.5 --strict"), FL_OK);
+    assert_int_equal(
+        parse("import x --redis redis://h:1 --postgres dbname=d -j 256 --wait-lock 1.5 --strict"), FL_OK);
     assert_int_equal(fl_args_apply(&args, &settings, &err), FL_OK);
     assert_string_equal(settings.redis_url, "redis://h:1");
     assert_string_equal(settings.postgres_dsn, "dbname=d");
@@ -237,12 +249,14 @@ static void test_help_text(void **state)
         assert_non_null(strstr(program, info->summary));
         for (size_t o = 0; o < info->option_count; o++) {
             snprintf(option, sizeof option, "--%s", info->options[o].name);
-            if (!strstr(text, option)) fail_msg("%s is missing in the help of %s", option, fl_command_name((enum fl_command)i));
+            if (!strstr(text, option))
+                fail_msg("%s is missing in the help of %s", option, fl_command_name((enum fl_command)i));
         }
         for (size_t o = 0; o < fl_common_option_count; o++)
             assert_non_null(strstr(text, fl_common_options[o].help));
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-            if (strlen(line) > 110) fail_msg("too wide: %s", line);
+            if (strlen(line) > 110)
+                fail_msg("too wide: %s", line);
         free(text);
     }
     free(program);

@@ -18,19 +18,32 @@ static void test_states(void **state)
         fl_status status;
         const char *advice;
     } CASES[] = {
-        {"08000", FL_UNAVAILABLE, "point to another"}, {"08006", FL_UNAVAILABLE, "FENCELINE_POSTGRES"},
-        {"57P01", FL_UNAVAILABLE, "--postgres DSN"},   {"57P02", FL_UNAVAILABLE, "start it"},
-        {"57P03", FL_UNAVAILABLE, "try again"},        {"25006", FL_UNAVAILABLE, "read-only (a standby?)"},
-        {"28P01", FL_UNAVAILABLE, "~/.pgpass"},        {"28000", FL_UNAVAILABLE, "~/.pgpass"},
-        {"3D000", FL_UNAVAILABLE, "create it"},        {"53100", FL_TRANSIENT, "disk"},
-        {"53300", FL_TRANSIENT, "connections"},        {"40001", FL_TRANSIENT, "try again"},
-        {"40P01", FL_TRANSIENT, "try again"},          {"55P03", FL_TRANSIENT, "lock"},
-        {"57014", FL_TRANSIENT, "too long"},           {"42501", FL_USAGE, "GRANT"},
-        {"3F000", FL_USAGE, "run 'fenceline migrate'"}, {"42P01", FL_USAGE, "run 'fenceline migrate'"},
-        {"42883", FL_USAGE, "run 'fenceline migrate'"}, {"42704", FL_USAGE, "run 'fenceline migrate'"},
-        {"42703", FL_USAGE, "run 'fenceline migrate'"}, {"23505", FL_FAILED, "SQLSTATE 23505"},
-        {"40002", FL_FAILED, "SQLSTATE 40002"},        {"57000", FL_FAILED, "SQLSTATE 57000"},
-        {"XX000", FL_FAILED, "SQLSTATE XX000"},        {"25001", FL_FAILED, "SQLSTATE 25001"},
+        {"08000", FL_UNAVAILABLE, "point to another"},
+        {"08006", FL_UNAVAILABLE, "FENCELINE_POSTGRES"},
+        {"57P01", FL_UNAVAILABLE, "--postgres DSN"},
+        {"57P02", FL_UNAVAILABLE, "start it"},
+        {"57P03", FL_UNAVAILABLE, "try again"},
+        {"25006", FL_UNAVAILABLE, "read-only (a standby?)"},
+        {"28P01", FL_UNAVAILABLE, "~/.pgpass"},
+        {"28000", FL_UNAVAILABLE, "~/.pgpass"},
+        {"3D000", FL_UNAVAILABLE, "create it"},
+        {"53100", FL_TRANSIENT, "disk"},
+        {"53300", FL_TRANSIENT, "connections"},
+        {"40001", FL_TRANSIENT, "try again"},
+        {"40P01", FL_TRANSIENT, "try again"},
+        {"55P03", FL_TRANSIENT, "lock"},
+        {"57014", FL_TRANSIENT, "too long"},
+        {"42501", FL_USAGE, "GRANT"},
+        {"3F000", FL_USAGE, "run 'fenceline migrate'"},
+        {"42P01", FL_USAGE, "run 'fenceline migrate'"},
+        {"42883", FL_USAGE, "run 'fenceline migrate'"},
+        {"42704", FL_USAGE, "run 'fenceline migrate'"},
+        {"42703", FL_USAGE, "run 'fenceline migrate'"},
+        {"23505", FL_FAILED, "SQLSTATE 23505"},
+        {"40002", FL_FAILED, "SQLSTATE 40002"},
+        {"57000", FL_FAILED, "SQLSTATE 57000"},
+        {"XX000", FL_FAILED, "SQLSTATE XX000"},
+        {"25001", FL_FAILED, "SQLSTATE 25001"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct fl_err err = {0};
@@ -38,7 +51,8 @@ static void test_states(void **state)
             fail_msg("%s gives '%s'", CASES[i].sqlstate, fl_status_text(err.code));
         assert_int_equal(err.code, CASES[i].status);
         assert_ptr_equal(strstr(err.text, "Postgres: it says"), err.text);
-        if (!strstr(err.text, CASES[i].advice)) fail_msg("%s: %s", CASES[i].sqlstate, err.text);
+        if (!strstr(err.text, CASES[i].advice))
+            fail_msg("%s: %s", CASES[i].sqlstate, err.text);
     }
 }
 
@@ -76,7 +90,8 @@ static void test_connection_error(void **state)
     PQfinish(conn);
     assert_non_null(strstr(err.text, "port 1 failed"));
     assert_non_null(strstr(err.text, "; connection to server")); /* the second host, on the same line */
-    assert_non_null(strstr(err.text, "start it, or point to another with --postgres DSN or FENCELINE_POSTGRES"));
+    assert_non_null(
+        strstr(err.text, "start it, or point to another with --postgres DSN or FENCELINE_POSTGRES"));
     assert_null(strstr(err.text, "hunter2"));
     assert_null(strpbrk(err.text, "\n\t?"));
     assert_int_equal(fl_pg_connection_error(&err, NULL, "could not connect"), FL_UNAVAILABLE);
@@ -124,8 +139,9 @@ static void test_dsn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),           cmocka_unit_test(test_exit_codes), cmocka_unit_test(test_no_state),
-        cmocka_unit_test(test_connection_error), cmocka_unit_test(test_dsn),
+        cmocka_unit_test(test_states),   cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_no_state), cmocka_unit_test(test_connection_error),
+        cmocka_unit_test(test_dsn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

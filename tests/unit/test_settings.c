@@ -51,7 +51,8 @@ static void assert_refused(const char *text, const char *message_part)
     struct fl_settings settings;
     struct fl_err err;
     assert_int_equal(load(&settings, text, &err), FL_USAGE);
-    if (!strstr(err.text, message_part)) fail_msg("'%s' is not in: %s", message_part, err.text);
+    if (!strstr(err.text, message_part))
+        fail_msg("'%s' is not in: %s", message_part, err.text);
     assert_null(strstr(err.text, "hunter2"));
 }
 
@@ -89,12 +90,14 @@ static void test_ranges(void **state)
     for (size_t i = 0; i < count; i++) {
         struct fl_settings s;
         fl_settings_init(&s);
-        if (table[i].type == FL_SETTING_TEXT) continue;
+        if (table[i].type == FL_SETTING_TEXT)
+            continue;
         const int64_t numbers[] = {table[i].min, table[i].max, table[i].min - 1, table[i].max + 1};
         for (int n = 0; n < 4; n++) {
             char text[32];
             snprintf(text, sizeof text, "%" PRId64, numbers[n]);
-            assert_int_equal(fl_settings_set(&s, table[i].name, text, "test", NULL), n < 2 ? FL_OK : FL_USAGE);
+            assert_int_equal(fl_settings_set(&s, table[i].name, text, "test", NULL),
+                             n < 2 ? FL_OK : FL_USAGE);
         }
         assert_in_range(table[i].default_number, table[i].min, table[i].max);
     }
@@ -103,7 +106,8 @@ static void test_ranges(void **state)
 static void test_number_syntax(void **state)
 {
     (void)state;
-    static const char *const BAD[] = {"", " ", "x", "5x", "-5", "+5", "5.0", "0x10", "1e3", "99999999999999999999"};
+    static const char *const BAD[] = {"",   " ",   "x",    "5x",  "-5",
+                                      "+5", "5.0", "0x10", "1e3", "99999999999999999999"};
     struct fl_settings s;
     struct fl_err err;
     fl_settings_init(&s);
@@ -133,21 +137,27 @@ static void test_shipped_file(void **state)
     while (fgets(line, sizeof line, file)) {
         char key[64], value[256] = "", name[160], expected[512], default_text[300];
         line[strcspn(line, "\n")] = '\0';
-        if (strlen(line) > 120) fail_msg("too long: %s", line);
-        if (sscanf(line, "[%63[a-z]]", section) == 1) continue;
-        if (strncmp(line, "# (", 3) == 0) strcpy(about, line);
-        if (sscanf(line, "#%63[a-z_] = %255[^\n]", key, value) < 1 || !strstr(line, " =")) continue;
+        if (strlen(line) > 120)
+            fail_msg("too long: %s", line);
+        if (sscanf(line, "[%63[a-z]]", section) == 1)
+            continue;
+        if (strncmp(line, "# (", 3) == 0)
+            strcpy(about, line);
+        if (sscanf(line, "#%63[a-z_] = %255[^\n]", key, value) < 1 || !strstr(line, " ="))
+            continue;
         snprintf(name, sizeof name, "%s.%s", section, key);
-        if (at >= count) fail_msg("%s is in no table", name);
+        if (at >= count)
+            fail_msg("%s is in no table", name);
         const struct fl_setting *setting = &table[at++];
         assert_string_equal(name, setting->name);
         if (setting->type == FL_SETTING_TEXT) {
             snprintf(default_text, sizeof default_text, "%s", setting->default_text);
-            snprintf(expected, sizeof expected, "# (text, default %s)", default_text[0] ? default_text : "empty");
+            snprintf(expected, sizeof expected, "# (text, default %s)",
+                     default_text[0] ? default_text : "empty");
         } else {
             snprintf(default_text, sizeof default_text, "%" PRId64, setting->default_number);
-            snprintf(expected, sizeof expected, "# (%s%s%" PRId64 " to %" PRId64 ", default %s)", setting->unit,
-                     setting->unit[0] ? ", " : "", setting->min, setting->max, default_text);
+            snprintf(expected, sizeof expected, "# (%s%s%" PRId64 " to %" PRId64 ", default %s)",
+                     setting->unit, setting->unit[0] ? ", " : "", setting->min, setting->max, default_text);
         }
         assert_string_equal(about, expected);
         assert_string_equal(value, default_text);
@@ -175,8 +185,9 @@ static void test_file(void **state)
     (void)state;
     struct fl_settings s;
     struct fl_err err;
-    assert_int_equal(load(&s, "; comment\n[redis]\nurl = redis://h:1/2\n  timeout_ms=700 ; inline\n[postgres]\n"
-                              "dsn = host=x dbname=y\n",
+    assert_int_equal(load(&s,
+                          "; comment\n[redis]\nurl = redis://h:1/2\n  timeout_ms=700 ; inline\n[postgres]\n"
+                          "dsn = host=x dbname=y\n",
                           &err),
                      FL_OK);
     assert_string_equal(s.redis_url, "redis://h:1/2");
@@ -197,7 +208,8 @@ static void test_file_errors(void **state)
     assert_refused("[zzz]\nqqqqqq = 5\n", "unknown setting 'zzz.qqqqqq'; config/fenceline.conf");
     assert_refused("[lease]\n\nttl_ms = 5\n", ":3: lease.ttl_ms must be");
     assert_refused("ttl_ms = 5000\n", ":1: 'ttl_ms' stands before the first [section]");
-    assert_refused("[lease]\nttl_ms = 5000\nlook_ms = 100\nttl_ms = 6000\n", ":4: lease.ttl_ms was given in line 2");
+    assert_refused("[lease]\nttl_ms = 5000\nlook_ms = 100\nttl_ms = 6000\n",
+                   ":4: lease.ttl_ms was given in line 2");
     assert_refused("[lease]\nhunter2\n", ":2: neither");
     memset(text + strlen(text), 'x', 3000);
     assert_refused(text, ":2: the line is too long");
@@ -228,7 +240,8 @@ static void test_environment(void **state)
     assert_int_equal(s.import_jobs, 5);
     setenv("FENCELINE_LEASE_TTL", "4321", 1);
     assert_int_equal(load(&s, "", &err), FL_USAGE);
-    assert_string_equal(err.text, "FENCELINE_LEASE_TTL: unknown setting 'lease.ttl'; did you mean 'lease.ttl_ms'?");
+    assert_string_equal(err.text,
+                        "FENCELINE_LEASE_TTL: unknown setting 'lease.ttl'; did you mean 'lease.ttl_ms'?");
     unsetenv("FENCELINE_LEASE_TTL");
     unsetenv("FENCELINE_REDIS");
     assert_int_equal(load(&s, "", &err), FL_OK);
@@ -263,8 +276,14 @@ static void test_nearest(void **state)
     static const struct {
         const char *a, *b;
         size_t distance;
-    } CASES[] = {{"", "", 0},           {"abc", "", 3},        {"", "abc", 3},         {"abc", "abc", 0},
-                 {"abc", "ABC", 0},     {"abcd", "abdc", 1},   {"kitten", "sitting", 3}, {"ca", "abc", 3},
+    } CASES[] = {{"", "", 0},
+                 {"abc", "", 3},
+                 {"", "abc", 3},
+                 {"abc", "abc", 0},
+                 {"abc", "ABC", 0},
+                 {"abcd", "abdc", 1},
+                 {"kitten", "sitting", 3},
+                 {"ca", "abc", 3},
                  {"import", "improt", 1}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         assert_int_equal(fl_nearest_distance(fl_slice_from(CASES[i].a), fl_slice_from(CASES[i].b)),
@@ -280,11 +299,11 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_number_syntax), cmocka_unit_test(test_shipped_file),
+        cmocka_unit_test(test_defaults),           cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_number_syntax),      cmocka_unit_test(test_shipped_file),
         cmocka_unit_test(test_shipped_file_loads), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_file_errors),   cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_file_errors),        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_contradictions),     cmocka_unit_test(test_nearest),
     };
     /* A developer's own servers are no matter here. */
     unsetenv("FENCELINE_REDIS");
