@@ -59,8 +59,10 @@ fl_status fl_pg_error(struct fl_err *err, const char *sqlstate, const char *mess
     while (i < sizeof STATES / sizeof *STATES && !fl_slice_starts(fl_slice_from(sqlstate), STATES[i].prefix))
         i++;
     if (i < sizeof STATES / sizeof *STATES)
-        return fl_err_set(err, STATES[i].status, "Postgres: %s; %s", first_of(message, "no message"), STATES[i].advice);
-    return fl_err_set(err, FL_FAILED, "Postgres: %s (SQLSTATE %.5s)", first_of(message, "no message"), sqlstate);
+        return fl_err_set(err, STATES[i].status, "Postgres: %s; %s", first_of(message, "no message"),
+                          STATES[i].advice);
+    return fl_err_set(err, FL_FAILED, "Postgres: %s (SQLSTATE %.5s)", first_of(message, "no message"),
+                      sqlstate);
 }
 
 fl_status fl_pg_result_error(struct fl_err *err, const PGresult *result)

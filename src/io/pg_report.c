@@ -5,43 +5,40 @@
 
 #define ISO_TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
+/* clang-format off */
 static const char DOCUMENTS_SQL[] =
-    "SELECT kind, version, job_id, row_count, encode(sha256, 'hex'), format, source, " ISO_TIME(
-        "imported_at") ","
-                       "       warnings, CASE jsonb_typeof(warnings) WHEN 'array' THEN "
-                       "jsonb_array_length(warnings) ELSE 0 END"
-                       "  FROM fenceline.documents"
-                       " WHERE episode_id = $1 AND NOT deleted AND ($2::text IS NULL OR kind = $2)"
-                       " ORDER BY kind";
+    "SELECT kind, version, job_id, row_count, encode(sha256, 'hex'), format, source,"
+    "       " ISO_TIME("imported_at") ", warnings,"
+    "       CASE jsonb_typeof(warnings) WHEN 'array' THEN jsonb_array_length(warnings) ELSE 0 END"
+    "  FROM fenceline.documents"
+    " WHERE episode_id = $1 AND NOT deleted AND ($2::text IS NULL OR kind = $2)"
+    " ORDER BY kind";
 
 static const char *const ROWS_SQL[] = {
     [FL_CHAPTERS] =
-        "SELECT order_index, start_ms, end_ms, title, url, img, toc, location FROM fenceline.chapters"
-        " WHERE episode_id = $1 ORDER BY order_index",
-    [FL_TRANSCRIPT] = "SELECT order_index, start_ms, end_ms, speaker, body FROM fenceline.transcript_segments"
-                      " WHERE episode_id = $1 ORDER BY order_index",
+        "SELECT order_index, start_ms, end_ms, title, url, img, toc, location"
+        "  FROM fenceline.chapters WHERE episode_id = $1 ORDER BY order_index",
+    [FL_TRANSCRIPT] =
+        "SELECT order_index, start_ms, end_ms, speaker, body"
+        "  FROM fenceline.transcript_segments WHERE episode_id = $1 ORDER BY order_index",
 };
 
-static const char HISTORY_SQL[] = "SELECT event, " ISO_TIME(
-    "at") ", job_id, kind, mode, if_version, outcome, version, row_count, who, message, source,"
-          "       attempts, " ISO_TIME(
-              "created_at") "  FROM (SELECT 'job' AS event, coalesce(finished_at, created_at) AS at, job_id, "
-                            "kind,"
-                            "               mode || coalesce(' ' || if_version, '') AS mode, "
-                            "coalesce(outcome, 'open') AS outcome, version,"
-                            "               row_count, worker AS who, coalesce(message, last_error) AS "
-                            "message, source, attempts, created_at,"
-                            "               job_id AS place"
-                            "          FROM fenceline.jobs WHERE episode_id = $1"
-                            "         UNION ALL"
-                            "        SELECT 'break', broken_at, NULL, NULL, NULL, NULL, 'lock broken', NULL, "
-                            "NULL, "
-                            "broken_by,"
-                            "               concat_ws('; ', reason, 'held by ' || seen_holder,"
-                            "                         'fence ' || seen_fence || ' raised to ' || new_fence), "
-                            "NULL, NULL, broken_at, break_id"
-                            "          FROM fenceline.lock_breaks WHERE episode_id = $1) AS events"
-                            " ORDER BY events.at, event, place";
+/* The first SELECT names the columns for both. */
+static const char HISTORY_SQL[] =
+    "SELECT event, " ISO_TIME("at") ", job_id, kind, mode, if_version, outcome, version, row_count, who,"
+    "       message, source, attempts, " ISO_TIME("created_at")
+    "  FROM (SELECT 'job' AS event, coalesce(finished_at, created_at) AS at, job_id, kind, mode, if_version,"
+    "               coalesce(outcome, 'open') AS outcome, version, row_count, worker AS who,"
+    "               coalesce(message, last_error) AS message, source, attempts, created_at, job_id AS place"
+    "          FROM fenceline.jobs WHERE episode_id = $1"
+    "         UNION ALL"
+    "        SELECT 'break', broken_at, NULL, NULL, NULL, NULL, 'lock broken', NULL, NULL, broken_by,"
+    "               concat_ws('; ', reason, 'held by ' || seen_holder,"
+    "                         'fence ' || seen_fence || ' raised to ' || new_fence),"
+    "               NULL, NULL, broken_at, break_id"
+    "          FROM fenceline.lock_breaks WHERE episode_id = $1) AS events"
+    " ORDER BY events.at, event, place";
+/* clang-format on */
 
 fl_status fl_pg_report_begin(struct fl_pg_sync *pg, struct fl_err *err)
 {
