@@ -79,7 +79,7 @@ static void make_line(const char *text, char *line, size_t size_bytes)
     size_t used = 0;
     while (*text && used + 3 < size_bytes) {
         size_t length = strcspn(text, "\n");
-        if (length && *text != '\t') {
+        if (length && !strchr(" \t", *text) && strncmp(text, "LINE ", 5) != 0) {
             int put = snprintf(line + used, size_bytes - used, "%s%.*s", used ? "; " : "", (int)length, text);
             used = (size_t)put < size_bytes - used ? used + (size_t)put : size_bytes - 1;
         }
@@ -92,8 +92,9 @@ fl_status fl_pg_connection_error(struct fl_err *err, PGconn *conn, const char *w
 {
     char line[FL_ERR_TEXT_BYTES / 2];
     make_line(conn ? PQerrorMessage(conn) : "out of memory", line, sizeof line);
-    bool wants_password = conn && (PQconnectionNeedsPassword(conn) || PQconnectionUsedPassword(conn));
-    bool refused_login = wants_password && PQstatus(conn) == CONNECTION_BAD && PQserverVersion(conn) == 0;
+    bool uses_password = conn && (PQconnectionNeedsPassword(conn) || PQconnectionUsedPassword(conn));
+    bool refused_login =
+        uses_password && !PQparameterStatus(conn, "server_version"); /* told after the login */
     const char *advice = refused_login ? LOGIN_ADVICE : POINT_ELSEWHERE;
     if (!line[0])
         return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s; %s", what, advice);

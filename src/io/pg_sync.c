@@ -92,11 +92,16 @@ void fl_pg_sync_set_timeout(struct fl_pg_sync *pg, int64_t timeout_ms)
     pg->timeout_ms = timeout_ms;
 }
 
+static void close_connection(struct fl_pg_sync *pg)
+{
+    PQfinish(pg->conn);
+    pg->conn = NULL;
+}
+
 static fl_status give_up(struct fl_pg_sync *pg, const char *what, struct fl_err *err)
 {
     fl_status status = fl_pg_connection_error(err, pg->conn, what);
-    PQfinish(pg->conn);
-    pg->conn = NULL;
+    close_connection(pg);
     return status;
 }
 
@@ -134,13 +139,14 @@ static fl_status await_result(struct fl_pg_sync *pg, int64_t deadline_ms, struct
     return FL_OK;
 }
 
-/* Takes all results of what was sent; *last is the last one, or the first that is an error. */
+/* Takes all results of what was sent; *last is the last one. The first error counts: after "terminated by the
+ * administrator" the connection breaks too, but that says less. */
 static fl_status collect(struct fl_pg_sync *pg, PGresult **last, struct fl_err *err)
 {
     int64_t deadline_ms = pg->timeout_ms ? now_ms() + pg->timeout_ms : FL_NEVER_MS;
     fl_status status = FL_OK;
     *last = NULL;
-    for (;;) {
+    while (PQstatus(pg->conn) == CONNECTION_OK) {
         fl_status wait_status = await_result(pg, deadline_ms, err);
         if (wait_status != FL_OK)
             return wait_status;
@@ -149,15 +155,16 @@ static fl_status collect(struct fl_pg_sync *pg, PGresult **last, struct fl_err *
             break;
         ExecStatusType type = PQresultStatus(result);
         bool failed = type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK && type != PGRES_EMPTY_QUERY;
-        if (failed && status == FL_OK)
+        if (failed && status == FL_OK && PQresultErrorField(result, PG_DIAG_SQLSTATE))
             status = fl_pg_result_error(err, result);
         PQclear(*last);
         *last = result;
     }
-    if (PQstatus(pg->conn) == CONNECTION_BAD)
+    bool broken = PQstatus(pg->conn) != CONNECTION_OK || !*last;
+    if (broken && status == FL_OK)
         return give_up(pg, "the connection broke", err);
-    if (!*last)
-        return give_up(pg, "no result came", err);
+    if (broken)
+        close_connection(pg);
     return status;
 }
 
