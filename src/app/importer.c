@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "core/retry.h"
+#include "io/pg_error.h"
 #include "io/pg_store.h"
 #include "io/redis_lease.h"
 #include "io/uv_clock.h"
@@ -341,6 +342,8 @@ fl_status fl_importer_run(const struct fl_settings *settings, const struct fl_im
     importer->calls = calls;
     importer->end = end;
     fl_status status = fl_redis_parse_url(settings->redis_url, &importer->address, &importer->err);
+    if (status == FL_OK)
+        status = fl_pg_dsn_check(settings->postgres_dsn, NULL, &importer->err);
     if (status == FL_OK)
         status = allocate(importer);
     if (status == FL_OK) {

@@ -131,8 +131,11 @@ static fl_status await_result(struct fl_pg_sync *pg, int64_t deadline_ms, struct
         short events = (short)(POLLIN | (unsent ? POLLOUT : 0));
         if (!await_socket(pg->conn, events, deadline_ms))
             return give_up(pg, "no answer in time", err);
-        if (!PQconsumeInput(pg->conn))
-            break; /* the result that PQgetResult gives now says why */
+        if (!PQconsumeInput(pg->conn)) {
+            if (PQisBusy(pg->conn))
+                return give_up(pg, "the connection broke", err);
+            break; /* what came before the end is still to be taken */
+        }
         if (unsent)
             unsent = PQflush(pg->conn);
     }
@@ -145,6 +148,7 @@ static fl_status collect(struct fl_pg_sync *pg, PGresult **last, struct fl_err *
 {
     int64_t deadline_ms = pg->timeout_ms ? now_ms() + pg->timeout_ms : FL_NEVER_MS;
     fl_status status = FL_OK;
+    bool server_said_why = false;
     *last = NULL;
     while (PQstatus(pg->conn) == CONNECTION_OK) {
         fl_status wait_status = await_result(pg, deadline_ms, err);
@@ -155,13 +159,15 @@ static fl_status collect(struct fl_pg_sync *pg, PGresult **last, struct fl_err *
             break;
         ExecStatusType type = PQresultStatus(result);
         bool failed = type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK && type != PGRES_EMPTY_QUERY;
-        if (failed && status == FL_OK && PQresultErrorField(result, PG_DIAG_SQLSTATE))
+        if (failed && status == FL_OK) {
             status = fl_pg_result_error(err, result);
+            server_said_why = PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
+        }
         PQclear(*last);
         *last = result;
     }
     bool broken = PQstatus(pg->conn) != CONNECTION_OK || !*last;
-    if (broken && status == FL_OK)
+    if (broken && !server_said_why)
         return give_up(pg, "the connection broke", err);
     if (broken)
         close_connection(pg);

@@ -19,16 +19,16 @@
  *
  * Which binary runs: $FENCELINE_BIN, else "fenceline" in the folder above the test program's own
  * (build/test/integration/test_x -> build/test/fenceline). fenceline_use_fast(true) takes instead
- * $FENCELINE_BIN_FAST, or the debug build beside it (build/debug/fenceline), if there is one: fail points, but
- * no sanitizers, so that hundreds of runs stay short.
+ * $FENCELINE_BIN_FAST, or the debug build beside it (build/debug/fenceline), if there is one: fail points,
+ * but no sanitizers, so that hundreds of runs stay short.
  *
  * The program gets a clean environment: PATH, HOME, TMPDIR and the sanitizers' options of the test's own, and
  * FENCELINE_REDIS and FENCELINE_POSTGRES of the running test. More is given per run and wins over these.
  *
  * Every function fails the running cmocka test, and prints what the program wrote, if something goes wrong.
  * Strings returned are malloc'ed; processes returned belong to the caller, but a test may leave them: the end
- * of each test releases all. What a run writes is searched for fenceline.secret (when the test has set it) and
- * for a sanitizer's report: either fails the test.
+ * of each test releases all. What a run writes is searched for fenceline.secret (when the test has set it)
+ * and for a sanitizer's report: either fails the test.
  */
 #ifndef TESTS_LIB_FENCELINE_H
 #define TESTS_LIB_FENCELINE_H
@@ -51,8 +51,8 @@
 /* How long one run may take, unless the test says otherwise. Far more than any run needs. */
 enum { FENCELINE_RUN_MS = 60000 };
 
-/* What the running test has. Read it; only secret, redis_url and postgres_dsn are for tests to change, and all
- * three are set again for the next test. */
+/* What the running test has. Read it; only secret, redis_url and postgres_dsn are for tests to change, and
+ * all three are set again for the next test. */
 struct fenceline {
     struct services services;
     char dsn[SERVICES_DSN_BYTES]; /* the test's database, direct */
@@ -112,9 +112,9 @@ void fenceline_assert_not_err(const struct process *process, const char *text);
 
 /* ---- input files, in the test's folder ---- */
 
-/* "<episode>.chapters.json" with count chapters: chapter i (from 0) starts at i * 10 s, ends where the next one
- * starts (the last: null) and has the title "<tag> chapter <i>". Returns its path. The episode may hold folders
- * in front ("tree/a/ep1"). */
+/* "<episode>.chapters.json" with count chapters: chapter i (from 0) starts at i * 10 s, ends where the next
+ * one starts (the last: null) and has the title "<tag> chapter <i>". Returns its path. The episode may hold
+ * folders in front ("tree/a/ep1"). */
 char *fenceline_write_chapters(const char *episode, const char *tag, int count);
 
 /* "<episode>.srt" with count segments: segment i lasts from i * 10 s to i * 10 s + 9,5 s and says
@@ -139,7 +139,8 @@ void fenceline_assert_nothing(const char *episode, const char *kind);
 int64_t fenceline_count(const char *table);
 
 /* All that is wrong in the database and must never be: a document without its rows, rows without their
- * document, overlapping or repeated order, fence below version, two jobs with the same imported version ... */
+ * document, overlapping or repeated order, fence below version, two jobs with the same imported version ...
+ */
 void fenceline_assert_consistent(void);
 
 /* ---- jobs ---- */
