@@ -15,7 +15,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "core/retry.h"
-#include "io/pg_error.h"
+#include "io/pg_dsn.h"
 #include "io/pg_store.h"
 #include "io/redis_lease.h"
 #include "io/uv_clock.h"

@@ -14,7 +14,7 @@
 #include "base/slice.h"
 #include "cli/args_table.h"
 #include "core/job.h"
-#include "io/pg_error.h"
+#include "io/pg_dsn.h"
 
 enum { OPTIONS = 32, LONG_BASE = 256 };
 

@@ -21,10 +21,4 @@ fl_status fl_pg_result_error(struct fl_err *err, const PGresult *result);
  * ("could not connect"). */
 fl_status fl_pg_connection_error(struct fl_err *err, PGconn *conn, const char *what);
 
-/* Reads a connection string ("" = libpq's variables) without connecting. FL_USAGE if libpq would not
- * understand it, or would understand another host than was meant (an unescaped '@', '/' or ':' in a
- * password): then libpq's own messages would quote parts of the password. *has_password (may be NULL): it
- * holds a password itself. */
-FL_CHECKED fl_status fl_pg_dsn_check(const char *dsn, bool *has_password, struct fl_err *err);
-
 #endif

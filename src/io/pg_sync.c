@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "io/pg_dsn.h"
 #include "io/pg_error.h"
 
 enum { PARAMS = 8, OLDEST_VERSION = 140000 };

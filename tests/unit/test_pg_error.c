@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "io/pg_dsn.h"
 #include "io/pg_error.h"
 
 static void test_states(void **state)
