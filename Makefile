@@ -107,32 +107,36 @@ stop: ## end the servers of `make run`
 
 # ---- testing ----
 
+PARALLEL := -j$(shell nproc)
+# One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
+TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all && \
+    $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
+    $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
+    $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
+
 check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tools/setup check
 	@$(MAKE) --no-print-directory layers fmt-check
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory VARIANT=test programs
-	@$(MAKE) --no-print-directory VARIANT=debug build/debug/fenceline
+	@$(TEST_BUILDS)
 	@tests/run build/test/unit/test_* build/test/integration/test_*
 
 unit: ## unit tests alone, without servers
-	@$(MAKE) --no-print-directory VARIANT=test unit-programs
+	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
 	@tests/run build/test/unit/test_*
 
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 
 integration: ## integration tests on real servers that they start themselves
-	@$(MAKE) --no-print-directory VARIANT=test programs
-	@$(MAKE) --no-print-directory VARIANT=debug build/debug/fenceline
+	@$(TEST_BUILDS)
 	@tests/run build/test/integration/test_*
 
 asan ubsan tsan: ## all tests under one sanitizer
-	@$(MAKE) --no-print-directory VARIANT=$@ programs
+	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs
 	@tests/run build/$@/unit/test_* build/$@/integration/test_*
 
 coverage: ## line coverage of the tests, as a figure
-	@rm -rf build/coverage && $(MAKE) --no-print-directory VARIANT=coverage programs
+	@rm -rf build/coverage && $(MAKE) --no-print-directory $(PARALLEL) VARIANT=coverage programs
 	@tests/run build/coverage/unit/test_* build/coverage/integration/test_*
 	@lcov --quiet --capture --directory build/coverage/src --output-file build/coverage/all.info
 	@lcov --summary build/coverage/all.info 2>&1 | grep -E 'lines|functions'

@@ -165,6 +165,7 @@ static void print_good(const struct fl_import_report *report, const struct line 
 /* A refusal's message names the episode itself; the others need to be told where they come from. */
 static void print_bad(const struct fl_import_report *report, const struct line *line, bool names_episode)
 {
+    fflush(stdout); /* the two streams may go to one place */
     fputs(fl_print_color(names_episode ? FL_COLOR_YELLOW : FL_COLOR_RED, report->color_err), stderr);
     if (!names_episode && line->file.len) {
         fl_print_text(stderr, line->file);
@@ -260,6 +261,7 @@ int fl_import_report_finish(struct fl_import_report *report)
     fl_progress_finish(&report->progress);
     if (report->args->json || report->args->quiet || report->done < 2)
         return report->exit_code;
+    fflush(stdout);
     const char *separator = report->args->dry_run ? "dry run, nothing was written: " : "";
     for (int outcome = FL_OUTCOME_IMPORTED; outcome <= FL_OUTCOME_CANCELLED; outcome++) {
         if (!report->counts[outcome])

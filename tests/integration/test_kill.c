@@ -308,19 +308,6 @@ static void test_delete(void **state)
 
 /* ---- steps off the straight way ---- */
 
-/* Kills one import at the label, checks, and lets the next one run directly on the servers. */
-static void kill_off_the_way(struct victim *victim, const char *label, enum effect effect)
-{
-    assert_true(kill_at(victim, label));
-    fenceline.redis_url = services_redis_url(&fenceline.services);
-    fenceline.postgres_dsn = fenceline.dsn;
-    check_dead(victim, effect);
-    victim->next = start(victim, NULL);
-    check_next(victim, effect);
-    end(victim);
-    fenceline_assert_consistent();
-}
-
 /* The row of the episode is gone between the job's row and the first read: step 1 inserts it. */
 static void test_ensure(void **state)
 {
@@ -390,6 +377,7 @@ static const struct detour DETOURS[] = {
     {"before-resolve", EVERYTHING, false, PROXY_CUT_REPLY, "fl_commit_", "COMMIT"},
     {"after-resolve", EVERYTHING, false, PROXY_CUT_REPLY, "fl_commit_", "COMMIT"},
 };
+enum { DETOUR_COUNT = sizeof DETOURS / sizeof *DETOURS };
 
 static void start_proxies(void)
 {
@@ -398,8 +386,7 @@ static void start_proxies(void)
     port = proxy_start(&postgres_proxy, services_postgres_port(&fenceline.services));
     services_dsn_on_port(fenceline.dsn, port, postgres_proxy_dsn);
     /* Redis must know the scripts: the reply to an unknown one is none to lose. */
-    fenceline_write_chapters("ep-warm", "warm", 1);
-    char *path = files_join(fenceline.folder, "ep-warm.chapters.json");
+    char *path = fenceline_write_chapters("ep-warm", "warm", 1);
     process_release(fenceline_run(0, "import", path));
     free(path);
 }
@@ -411,43 +398,58 @@ static int stop_proxies(void **state)
     return fenceline_stop_test(state);
 }
 
+static void kill_on_detour(const struct detour *detour, struct victim *victim)
+{
+    fenceline.redis_url = redis_proxy_url;
+    fenceline.postgres_dsn = postgres_proxy_dsn;
+    struct proxy *proxy = detour->on_redis ? &redis_proxy : &postgres_proxy;
+    int rule =
+        proxy_arm(proxy, &(struct proxy_rule){.direction = PROXY_TO_SERVER,
+                                              .action = detour->action,
+                                              .pattern = detour->pattern,
+                                              .until = detour->until,
+                                              .until_bytes = detour->until ? strlen(detour->until) : 0});
+    assert_true(kill_at(victim, detour->label));
+    assert_int_equal(proxy_fired(proxy, rule), 1);
+    proxy_disarm_all(proxy);
+    fenceline.redis_url = services_redis_url(&fenceline.services);
+    fenceline.postgres_dsn = fenceline.dsn;
+    check_dead(victim, detour->effect);
+}
+
 static void kill_on_detours(enum mode mode)
 {
-    for (size_t i = 0; i < sizeof DETOURS / sizeof *DETOURS; i++) {
-        const struct detour *detour = &DETOURS[i];
-        struct victim victim;
+    struct victim victims[DETOUR_COUNT];
+    fenceline_use_fast(true);
+    start_proxies();
+    for (int i = 0; i < DETOUR_COUNT; i++) {
         char name[NAME_BYTES];
-        snprintf(name, sizeof name, "ep-detour-%zu", i);
-        begin(&victim, name, mode, false);
-        if (mode != CREATE)
-            process_release(fenceline_run(0, "import", victim.old_path));
-        fenceline.redis_url = redis_proxy_url;
-        fenceline.postgres_dsn = postgres_proxy_dsn;
-        proxy_arm(detour->on_redis ? &redis_proxy : &postgres_proxy,
-                  &(struct proxy_rule){.direction = PROXY_TO_SERVER,
-                                       .action = detour->action,
-                                       .pattern = detour->pattern,
-                                       .until = detour->until,
-                                       .until_bytes = detour->until ? strlen(detour->until) : 0});
-        kill_off_the_way(&victim, detour->label, detour->effect);
-        proxy_disarm_all(&redis_proxy);
-        proxy_disarm_all(&postgres_proxy);
+        snprintf(name, sizeof name, "ep-detour-%d", i);
+        begin(&victims[i], name, mode, false);
     }
+    if (mode != CREATE)
+        import_old();
+    for (int i = 0; i < DETOUR_COUNT; i++)
+        kill_on_detour(&DETOURS[i], &victims[i]);
+    for (int i = 0; i < DETOUR_COUNT; i++)
+        victims[i].next = start(&victims[i], NULL);
+    for (int i = 0; i < DETOUR_COUNT; i++) {
+        check_next(&victims[i], DETOURS[i].effect);
+        end(&victims[i]);
+    }
+    wait_for_no_lease();
+    fenceline_assert_consistent();
 }
 
 static void test_lost_replies_of_create(void **state)
 {
     (void)state;
-    fenceline_use_fast(true);
-    start_proxies();
     kill_on_detours(CREATE);
 }
 
 static void test_lost_replies_of_replace(void **state)
 {
     (void)state;
-    fenceline_use_fast(true);
-    start_proxies();
     kill_on_detours(REPLACE);
 }
 

@@ -22,6 +22,18 @@ static char *episode_path(const char *folder, const char *episode, const char *t
     return fenceline_write_chapters(name, tag, count);
 }
 
+/* One whole line of the text. An importer that lost the race late says that it starts over, before it
+ * refuses. */
+static bool has_line(const char *text, const char *line)
+{
+    size_t line_bytes = strlen(line);
+    for (const char *at = text; (at = strstr(at, line)) != NULL; at++) {
+        if ((at == text || at[-1] == '\n') && at[line_bytes] == '\n')
+            return true;
+    }
+    return false;
+}
+
 /* The contract line of the product: episode, kind, what is there, since when, by which job, what to do; and
  * each figure is the truth of the database. */
 static void assert_refusal(const struct process *refused, const char *episode, const char *rows)
@@ -34,11 +46,9 @@ static void assert_refusal(const struct process *refused, const char *episode, c
         "  FROM fenceline.documents d WHERE d.episode_id = $1 AND d.kind = 'chapters'",
         episode, rows);
     assert_non_null(expected);
-    size_t expected_bytes = strlen(expected);
-    if (strncmp(refused->err.bytes, expected, expected_bytes) != 0 ||
-        refused->err.bytes[expected_bytes] != '\n') {
+    if (!has_line(refused->err.bytes, expected)) {
         process_print(refused);
-        LIB_FAIL("the refusal should be '%s'", expected);
+        LIB_FAIL("the refusal should be the line '%s'", expected);
     }
     assert_string_equal(refused->out.bytes, "");
     free(expected);
@@ -107,7 +117,7 @@ static void test_crowd(void **state)
     struct process *crowd[CROWD];
     int winner = -1;
     for (int i = 0; i < CROWD; i++) {
-        char folder[16], tag[16];
+        char folder[32], tag[32];
         snprintf(folder, sizeof folder, "in%d", i);
         snprintf(tag, sizeof tag, "number%d", i);
         paths[i] = episode_path(folder, "crowded", tag, LEFT_ROWS + i);
@@ -122,7 +132,7 @@ static void test_crowd(void **state)
             fenceline_finish(crowd[i], 3);
     }
     assert_true(winner >= 0);
-    char tag[16], rows[32];
+    char tag[32], rows[32];
     snprintf(tag, sizeof tag, "number%d", winner);
     snprintf(rows, sizeof rows, "%d chapters", LEFT_ROWS + winner);
     fenceline_assert_chapters("crowded", tag, LEFT_ROWS + winner);
