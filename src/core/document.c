@@ -251,7 +251,9 @@ static void fill_ends(struct fl_document *doc)
 {
     for (size_t i = 0; i + 1 < doc->row_count; i++) {
         int64_t next_ms = start_ms(doc, i + 1), *end = end_ms(doc, i);
-        if (*end == FL_END_NONE)
+        /* Segments of one block share its start: the last block has no end, not one at its beginning. */
+        bool next_is_later = next_ms > start_ms(doc, i);
+        if (*end == FL_END_NONE && (doc->kind == FL_CHAPTERS || next_is_later))
             *end = next_ms;
         if (doc->kind != FL_CHAPTERS)
             continue;

@@ -247,6 +247,36 @@ struct process *fenceline_finish(struct process *process, int exit_code)
     return fenceline_finish_within(process, exit_code, FENCELINE_RUN_MS);
 }
 
+/* The state behind the name in parentheses: 'T' while it is stopped. */
+static char state_of(pid_t pid)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 'X';
+    size_t got = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[got] = '\0';
+    const char *name_end = strrchr(line, ')');
+    return name_end != NULL && name_end[1] == ' ' ? name_end[2] : 'X';
+}
+
+void fenceline_await_stop(const struct process *process)
+{
+    int64_t deadline_ms = process_now_ms() + FENCELINE_RUN_MS;
+    for (;;) {
+        char state = state_of(process->pid);
+        if (state == 'T')
+            return;
+        if (state == 'X' || state == 'Z' || process_now_ms() > deadline_ms) {
+            process_print(process);
+            LIB_FAIL("the program has not stopped itself");
+        }
+        process_sleep_ms(2);
+    }
+}
+
 static void check_text(const struct process *process, const char *stream, const char *bytes, const char *text,
                        bool wanted)
 {

@@ -99,6 +99,9 @@ struct process *fenceline_start(const struct process_spec *spec);
 struct process *fenceline_finish(struct process *process, int exit_code);
 struct process *fenceline_finish_within(struct process *process, int exit_code, int timeout_ms);
 
+/* Waits until the process has stopped itself (SIGSTOP), as at a fail point "<label>:stop". */
+void fenceline_await_stop(const struct process *process);
+
 /* Starts, waits, checks the exit code; gives the process with all that it wrote. */
 #define fenceline_run(exit_code, ...) fenceline_finish(fenceline_launch(__VA_ARGS__), (exit_code))
 #define fenceline_run_spec(exit_code, ...)                                                                   \

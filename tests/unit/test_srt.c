@@ -385,6 +385,15 @@ static void speaker_is_taken_from_the_start_of_a_cue(void **state)
     assert_cue("<b>Ann:</b> tagged", "Ann", "tagged");
 }
 
+static void part_of_a_sentence_is_no_speaker(void **state)
+{
+    (void)state;
+    assert_cue("He said: go", NULL, "He said: go");
+    assert_cue("and my Question: why", NULL, "and my Question: why");
+    assert_cue("Ludwig van Beethoven: Ha", "Ludwig van Beethoven", "Ha");
+    assert_cue("narrator: Once", "narrator", "Once");
+}
+
 static void speaker_may_be_of_any_script(void **state)
 {
     (void)state;
@@ -480,16 +489,16 @@ static void words_that_head_a_remark_are_no_speakers(void **state)
 static void label_has_at_most_40_characters_and_4_words(void **state)
 {
     (void)state;
-    assert_cue("abcdefghij abcdefghij abcdefghij abcdefg: x", "abcdefghij abcdefghij abcdefghij abcdefg",
+    assert_cue("Abcdefghij abcdefghij abcdefghij Abcdefg: x", "Abcdefghij abcdefghij abcdefghij Abcdefg",
                "x");
-    assert_cue("abcdefghij abcdefghij abcdefghij abcdefgh: x", NULL,
-               "abcdefghij abcdefghij abcdefghij abcdefgh: x");
+    assert_cue("Abcdefghij abcdefghij abcdefghij Abcdefgh: x", NULL,
+               "Abcdefghij abcdefghij abcdefghij Abcdefgh: x");
     assert_cue("øøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøø: x", "øøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøø",
                "x");
     assert_cue("øøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøø: x", NULL,
                "øøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøø: x");
     assert_cue("a b  c d: x", "a b  c d", "x");
-    assert_cue("a b c d e: x", NULL, "a b c d e: x");
+    assert_cue("A b c d E: x", NULL, "A b c d E: x");
 }
 
 static void speaker_take_leaves_its_arguments_alone_without_a_label(void **state)
@@ -735,6 +744,7 @@ int main(void)
         cmocka_unit_test(other_brackets_stay),
         cmocka_unit_test(text_without_tags_is_not_copied),
         cmocka_unit_test(speaker_is_taken_from_the_start_of_a_cue),
+        cmocka_unit_test(part_of_a_sentence_is_no_speaker),
         cmocka_unit_test(speaker_may_be_of_any_script),
         cmocka_unit_test(label_alone_on_its_line_names_the_speaker),
         cmocka_unit_test(label_without_text_behind_it_is_text),

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "core/formats/speaker.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -234,6 +235,21 @@ static struct fl_slice clean(const struct fl_document *doc, struct fl_slice raw)
     return fl_slice_trim((struct fl_slice){out, clean_bytes});
 }
 
+/* Cues are often fragments of sentences: "and he said: go". Several words that begin or end in lower case are
+ * no name; a label that is missed can still be read in the body, one that was never there has cut a sentence.
+ */
+static bool is_part_of_a_sentence(struct fl_slice label)
+{
+    const char *remark = memchr(label.ptr, '(', label.len); /* "Ann (on the phone)" */
+    if (remark)
+        label = fl_slice_trim(fl_slice_range(label.ptr, remark));
+    const char *space = label.len ? memchr(label.ptr, ' ', label.len) : NULL;
+    if (!space)
+        return false;
+    const char *last = (const char *)memrchr(label.ptr, ' ', label.len) + 1;
+    return islower((unsigned char)label.ptr[0]) || islower((unsigned char)*last);
+}
+
 /* Takes "Name: ", "- Name: " or ">> Name: " off the body. A label with nothing behind it is left alone: more
  * often than a name it is the first half of a sentence ("The answer is:"). */
 static struct fl_slice take_speaker(struct fl_slice *body)
@@ -246,8 +262,8 @@ static struct fl_slice take_speaker(struct fl_slice *body)
         (void)take_char(&rest, ">"); /* ">>>" marks a new story in broadcast captions */
     }
     skip_blanks(&rest);
-    if (!fl_speaker_take(&rest, &speaker))
-        return speaker;
+    if (!fl_speaker_take(&rest, &speaker) || is_part_of_a_sentence(speaker))
+        return (struct fl_slice){NULL, 0};
     rest = fl_slice_trim(rest);
     if (rest.len == 0)
         return (struct fl_slice){NULL, 0};
