@@ -497,7 +497,7 @@ static void label_has_at_most_40_characters_and_4_words(void **state)
                "x");
     assert_cue("øøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøø: x", NULL,
                "øøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøøø: x");
-    assert_cue("a b  c d: x", "a b  c d", "x");
+    assert_cue("A b  c D: x", "A b  c D", "x");
     assert_cue("A b c d E: x", NULL, "A b c d E: x");
 }
 
