@@ -1,9 +1,10 @@
 /* json.h - the one guard around cJSON (no other file includes <cJSON.h>).
  *
  * parse first walks the text with a strict RFC 8259 scanner (depth, bytes after the document, \u0000, lone
- * surrogates, duplicate-free numbers syntax), noting where each value begins, and only then lets cJSON build
- * the tree. So every value knows its line and its exact text: numbers are read as decimals, never as doubles.
- */
+ * surrogates, number syntax), noting where each value begins, and only then lets cJSON build the tree. So
+ * every value knows its line and its exact text: numbers are read as decimals, never as doubles. At most
+ * 4,000,000 values are accepted: a node of the tree takes some 100 bytes, and this bounds the tree where the
+ * size of the file does not. */
 #ifndef FL_BASE_JSON_H
 #define FL_BASE_JSON_H
 
@@ -22,7 +23,10 @@ enum fl_json_type {
     FL_JSON_NULL
 };
 
-enum { FL_JSON_DEPTH_LIMIT = 64 };
+enum {
+    FL_JSON_DEPTH_LIMIT = 64,
+    FL_JSON_VALUE_LIMIT = 4000000, /* of one document */
+};
 
 struct fl_json_text {
     struct fl_slice text; /* borrowed; must be valid UTF-8 without BOM */

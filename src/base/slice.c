@@ -60,6 +60,11 @@ struct fl_slice fl_slice_trim(struct fl_slice a)
     return a;
 }
 
+bool fl_slice_is_blank(struct fl_slice a)
+{
+    return fl_slice_trim(a).len == 0;
+}
+
 void fl_lines_init(struct fl_lines *lines, struct fl_slice text)
 {
     *lines = (struct fl_lines){.rest = text};
@@ -85,6 +90,26 @@ bool fl_lines_next(struct fl_lines *lines, struct fl_slice *line)
     return true;
 }
 
+uint32_t fl_slice_count_line_ends(struct fl_slice text, size_t from, size_t to)
+{
+    uint32_t count = 0;
+    for (size_t i = from; i < to; i++) {
+        char c = text.ptr[i];
+        if (c == '\n' || (c == '\r' && (i + 1 == text.len || text.ptr[i + 1] != '\n')))
+            count++;
+    }
+    return count;
+}
+
+bool fl_slice_take_char(struct fl_slice *text, char c)
+{
+    if (!text->len || text->ptr[0] != c)
+        return false;
+    text->ptr++;
+    text->len--;
+    return true;
+}
+
 size_t fl_slice_take_digits(struct fl_slice *text, int64_t *value)
 {
     size_t count = 0;
@@ -101,24 +126,15 @@ size_t fl_slice_take_digits(struct fl_slice *text, int64_t *value)
     return count;
 }
 
-static bool take(struct fl_slice *text, char c)
-{
-    if (!text->len || text->ptr[0] != c)
-        return false;
-    text->ptr++;
-    text->len--;
-    return true;
-}
-
 /* Reads the exponent of a JSON number; beyond +-1000000 it makes no difference any more. */
 static bool take_exponent(struct fl_slice *text, int64_t *exponent)
 {
     *exponent = 0;
-    if (!take(text, 'e') && !take(text, 'E'))
+    if (!fl_slice_take_char(text, 'e') && !fl_slice_take_char(text, 'E'))
         return true;
-    bool negative = take(text, '-');
+    bool negative = fl_slice_take_char(text, '-');
     if (!negative)
-        take(text, '+');
+        fl_slice_take_char(text, '+');
     if (!fl_slice_take_digits(text, exponent))
         return false;
     if (*exponent > 1000000)
@@ -166,12 +182,12 @@ static bool decimal_to_ms(const struct decimal *d, int64_t *value_ms)
 bool fl_slice_seconds_to_ms(struct fl_slice text, int64_t *value_ms)
 {
     int64_t ignored, exponent;
-    bool negative = take(&text, '-');
+    bool negative = fl_slice_take_char(&text, '-');
     struct decimal d = {.whole = {text.ptr, 0}, .fraction = {text.ptr, 0}};
     d.whole.len = fl_slice_take_digits(&text, &ignored);
     if (d.whole.len == 0 || (d.whole.len > 1 && d.whole.ptr[0] == '0'))
         return false;
-    if (take(&text, '.')) {
+    if (fl_slice_take_char(&text, '.')) {
         d.fraction.ptr = text.ptr;
         d.fraction.len = fl_slice_take_digits(&text, &ignored);
         if (d.fraction.len == 0)

@@ -76,6 +76,15 @@ size_t fl_utf8_bad_length(struct fl_slice text)
     return matched;
 }
 
+struct fl_slice fl_utf8_cut(struct fl_slice text, size_t limit_bytes)
+{
+    if (text.len <= limit_bytes)
+        return text;
+    for (text.len = limit_bytes; text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80;)
+        text.len--;
+    return text;
+}
+
 uint32_t fl_utf8_next(struct fl_slice *text)
 {
     const unsigned char *c = (const unsigned char *)text->ptr;

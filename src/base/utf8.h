@@ -12,6 +12,9 @@ size_t fl_utf8_valid_prefix(struct fl_slice text);
  * 3.9): 1 to 3. */
 size_t fl_utf8_bad_length(struct fl_slice text);
 
+/* The longest beginning of valid UTF-8 that has at most limit_bytes and does not end inside a character. */
+struct fl_slice fl_utf8_cut(struct fl_slice text, size_t limit_bytes);
+
 /* Decodes one character of valid UTF-8 from the front of *text and moves *text behind it. text->len > 0. */
 uint32_t fl_utf8_next(struct fl_slice *text);
 

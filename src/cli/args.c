@@ -217,6 +217,7 @@ static fl_status find_command(struct fl_args *args, const char *word, struct fl_
 
 static fl_status check_positional(struct fl_args *args, struct fl_err *err)
 {
+    FL_ASSERT(args->command < FL_COMMAND_NONE);
     const struct fl_command_info *info = &fl_command_infos[args->command];
     if (args->path_count < info->fewest)
         return fl_err_set(err, FL_USAGE, "%s needs %s", COMMAND_NAMES[args->command], info->positional);

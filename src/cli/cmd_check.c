@@ -56,22 +56,6 @@ static fl_status read_and_parse(struct check *check, const struct fl_path *path,
     return fl_parse_document(bytes, &hint, &check->settings->limits, &check->arena, doc, err);
 }
 
-static void write_warnings(struct fl_json_writer *json, const struct fl_document *doc)
-{
-    fl_json_write_begin_array(json);
-    for (size_t i = 0; i < doc->warnings_stored; i++) {
-        fl_json_write_begin_object(json);
-        fl_json_write_name(json, "line");
-        fl_json_write_int64(json, doc->warnings[i].line);
-        fl_json_write_name(json, "rule");
-        fl_json_write_string(json, fl_slice_from(doc->warnings[i].rule));
-        fl_json_write_name(json, "text");
-        fl_json_write_string(json, doc->warnings[i].text);
-        fl_json_write_end_object(json);
-    }
-    fl_json_write_end_array(json);
-}
-
 static void write_text(struct fl_json_writer *json, const char *name, struct fl_slice text)
 {
     fl_json_write_name(json, name);
@@ -99,7 +83,7 @@ static void report_json(struct check *check, const struct fl_path *path, const s
     write_number(json, "last_end_ms", fl_document_last_end_ms(doc));
     write_text(json, "sha256", fl_slice_from(sha256));
     fl_json_write_name(json, "warnings");
-    write_warnings(json, doc);
+    fl_document_write_warnings(doc, json);
     if (check->args->rows) {
         struct fl_table table = fl_document_table(doc);
         fl_json_write_name(json, "rows");
@@ -163,7 +147,7 @@ static void report_error(struct check *check, const struct fl_path *path, const 
 
 static int check_file(struct check *check, const struct fl_path *path)
 {
-    struct fl_document doc;
+    struct fl_document doc = {0};
     struct fl_err err = {0};
     fl_status status = read_and_parse(check, path, &doc, &err);
     if (status != FL_OK)

@@ -170,7 +170,7 @@ static void preview_one(struct import_run *run, struct fl_pg_sync *pg, const str
 static int preview_all(struct import_run *run)
 {
     struct fl_pg_sync *pg = NULL;
-    struct fl_import_item item;
+    struct fl_import_item item = {0};
     struct fl_err err = {0};
     fl_status status =
         fl_pg_sync_open(&pg, run->settings->postgres_dsn, run->settings->postgres_timeout_ms, &err);

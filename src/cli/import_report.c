@@ -190,7 +190,7 @@ static void print_line(struct fl_import_report *report, const struct line *line,
     bool names_episode = line->job && starts_with_episode(line->message, line->job->episode);
     if (report->args->json)
         print_json(line);
-    else if (line->exit_code == 0)
+    else if (line->exit_code == 0 && line->job)
         print_good(report, line, outcome);
     else
         print_bad(report, line, names_episode);

@@ -112,7 +112,7 @@ static void await_server(struct fl_pg *pg)
 static void on_tick(uv_timer_t *timer)
 {
     struct fl_pg *pg = timer->data;
-    if (++pg->idle_ticks * TICK_MS >= pg->timeout_ms)
+    if ((int64_t)++pg->idle_ticks * TICK_MS >= pg->timeout_ms)
         fail(pg, "no answer in time");
 }
 
@@ -183,7 +183,7 @@ static void note_sent(struct fl_pg *pg, int prepared_id, int accepted)
     FL_ASSERT(pg->sent_count < FL_PG_BATCH * 2);
     if (accepted != 1)
         return; /* PQsend* fails only on a broken connection or without memory: the flush finds out */
-    pg->prepares[pg->sent_count++] = (int8_t)prepared_id;
+    pg->prepares[pg->sent_count++] = (int16_t)prepared_id;
 }
 
 void fl_pg_add(struct fl_pg *pg, int id, const struct fl_pg_statement *statement,

@@ -263,7 +263,7 @@ static void take_batch(struct fl_store_lane *lane, enum fl_store_group group)
             break;
     }
     if (group != FL_GROUP_SUBMIT)
-        qsort(lane->requests, (size_t)lane->count, sizeof *lane->requests, by_episode);
+        qsort(lane->requests, (size_t)lane->count, sizeof(struct fl_request *), by_episode);
     for (int i = 0; i < lane->count; i++)
         lane->events[i].op = lane->requests[i]->op;
 }

@@ -209,7 +209,7 @@ fl_status fl_pg_sync_query(struct fl_pg_sync *pg, const char *sql, const char *c
         if (!*rows)
             status = fl_err_set(err, FL_NO_MEMORY, "out of memory");
     }
-    if (status == FL_OK && rows)
+    if (status == FL_OK && rows && *rows)
         (*rows)->result = result;
     else
         PQclear(result);

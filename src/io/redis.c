@@ -158,7 +158,7 @@ static void on_tick(uv_timer_t *timer)
         uv_timer_stop(timer);
         return;
     }
-    if (++redis->idle_ticks * TICK_MS < redis->timeout_ms)
+    if ((int64_t)++redis->idle_ticks * TICK_MS < redis->timeout_ms)
         return;
     fl_err_set(&redis->why, FL_UNAVAILABLE, "Redis at %s: no answer for %.1f s", redis->address->shown,
                (double)redis->timeout_ms / 1000);

@@ -514,6 +514,24 @@ static void test_renew(void **state)
     kill_while_claiming(REPLACE, "before-renew");
 }
 
+/* Waits until it has stopped itself at its fail point: the line comes a moment before. */
+static void wait_until_stopped(struct process *process)
+{
+    char path[64], line[512] = "", *state = line;
+    process_wait_for_output(process, "fail point", LONG_MS);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
+    int64_t deadline_ms = process_now_ms() + LONG_MS;
+    do {
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        assert_non_null(fgets(line, sizeof line, file));
+        fclose(file);
+        state = strrchr(line, ')');
+        assert_non_null(state);
+    } while (state[2] != 'T' && process_now_ms() < deadline_ms);
+    assert_int_equal(state[2], 'T');
+}
+
 /* The commit of a dead process ends after its death: everything, although nobody waits for its answer. */
 static void kill_while_committing(enum mode mode)
 {
@@ -525,7 +543,7 @@ static void kill_while_committing(enum mode mode)
         process_release(fenceline_run(0, "import", victim.old_path));
     victim.before = content_of(victim.episode);
     struct process *process = start(&victim, "before-commit:stop");
-    process_wait_for_output(process, "fail point before-commit:stop", LONG_MS);
+    wait_until_stopped(process);
     int64_t job_id = last_job(victim.episode);
     print_id(id, job_id);
     PGconn *lock = lock_row("SELECT FROM fenceline.jobs WHERE job_id = $1 FOR UPDATE", id);

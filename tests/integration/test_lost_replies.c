@@ -232,6 +232,10 @@ static void name_episode(char episode[NAME_BYTES], const struct cut *cut, bool r
     snprintf(episode, NAME_BYTES, "%s-%s", cut->name, reset ? "reset" : "closed");
 }
 
+/* Longer than the test waits: a broken connection is noticed by itself, not because nothing came in time. */
+static const char *const LONG_TIMES[] = {"FENCELINE_REDIS_TIMEOUT_MS=120000",
+                                         "FENCELINE_POSTGRES_TIMEOUT_MS=120000", NULL};
+
 static void import_through_cut(const struct cut *cut, const char *mode, bool reset)
 {
     struct import import;
@@ -239,43 +243,59 @@ static void import_through_cut(const struct cut *cut, const char *mode, bool res
     name_episode(episode, cut, reset);
     use_proxies(true);
     int rule = arm(cut, reset);
-    start(&import, episode, mode, NULL);
+    start(&import, episode, mode, LONG_TIMES);
     finish(&import);
     assert_int_equal(proxy_fired(&proxies[cut->server], rule), 1);
     disarm_all();
 }
 
-/* Every cut, by an orderly close and by a reset, each on an episode of its own. */
-static void import_through_all_cuts(const char *mode)
+/* Every cut, by an orderly close or a reset, each on an episode of its own. */
+static void import_through_all_cuts(const char *mode, bool reset, bool on_redis)
 {
-    for (size_t i = 0; i < 2 * COUNT(CUTS); i++) {
+    for (size_t i = 0; i < COUNT(CUTS); i++) {
         char episode[NAME_BYTES];
-        name_episode(episode, &CUTS[i / 2], i % 2);
+        name_episode(episode, &CUTS[i], reset);
         write_old(episode);
     }
     if (strcmp(mode, "create") != 0)
         import_old();
-    for (size_t i = 0; i < 2 * COUNT(CUTS); i++)
-        import_through_cut(&CUTS[i / 2], mode, i % 2);
+    for (size_t i = 0; i < COUNT(CUTS); i++)
+        if (CUTS[i].server == POSTGRES || on_redis)
+            import_through_cut(&CUTS[i], mode, reset);
     fenceline_assert_clean();
 }
 
 static void test_create(void **state)
 {
     (void)state;
-    import_through_all_cuts("create");
+    import_through_all_cuts("create", false, true);
 }
 
 static void test_replace(void **state)
 {
     (void)state;
-    import_through_all_cuts("replace");
+    import_through_all_cuts("replace", false, true);
 }
 
 static void test_delete(void **state)
 {
     (void)state;
-    import_through_all_cuts("delete");
+    import_through_all_cuts("delete", false, true);
+}
+
+static void test_postgres_resets(void **state)
+{
+    (void)state;
+    import_through_all_cuts("create", true, false);
+}
+
+static void test_redis_resets(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(CUTS); i++)
+        if (CUTS[i].server == REDIS)
+            import_through_cut(&CUTS[i], "create", true);
+    fenceline_assert_clean();
 }
 
 /* The rows were written, and the importer does not learn their ids. One row must stand for one import, and
@@ -428,13 +448,31 @@ static void wait_for_end_of(int64_t backend)
 static const char *const STOP_BEFORE_COMMIT[] = {"FENCELINE_FAIL_POINT=before-commit:stop", NULL};
 static const char *const STOP_BEFORE_CLAIM[] = {"FENCELINE_FAIL_POINT=before-claim:stop", NULL};
 
+/* Waits until it has stopped itself at its fail point: the line comes a moment before. */
+static void wait_until_stopped(struct process *process)
+{
+    char path[64], line[512] = "", *state = line;
+    process_wait_for_output(process, "fail point", LONG_MS);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
+    int64_t deadline_ms = process_now_ms() + LONG_MS;
+    do {
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        assert_non_null(fgets(line, sizeof line, file));
+        fclose(file);
+        state = strrchr(line, ')');
+        assert_non_null(state);
+    } while (state[2] != 'T' && process_now_ms() < deadline_ms);
+    assert_int_equal(state[2], 'T');
+}
+
 /* Starts an import that stands still at its fail point. */
 static void start_stopped(struct import *import, const char *episode, const char *mode,
                           const char *const *env)
 {
     use_proxies(true);
     start(import, episode, mode, env);
-    process_wait_for_output(import->process, "fail point", LONG_MS);
+    wait_until_stopped(import->process);
 }
 
 /* The commit waits on the server for a row that the test has locked, and its connection is cut: nobody could
@@ -445,8 +483,11 @@ static void commit_and_cut(const char *mode)
     char episode[NAME_BYTES], id[ID_BYTES];
     snprintf(episode, sizeof episode, "running-%s", mode);
     if (strcmp(mode, "create") != 0) {
-        write_old(episode);
-        import_old();
+        use_proxies(false);
+        char *path = fenceline_write_chapters(episode, "old", ROWS_OLD);
+        process_release(fenceline_run(0, "import", path));
+        free(path);
+        db_exec(fenceline.db, "DELETE FROM public.versions");
     }
     start_stopped(&import, episode, mode, STOP_BEFORE_COMMIT);
     snprintf(id, sizeof id, "%" PRId64, last_job(episode));
@@ -642,11 +683,15 @@ static const struct silence SILENCES[] = {
     {"silent-both-at-claim", true, true, "before-claim"},
 };
 
-static void start_in_silence(struct import *import, const struct silence *silence)
+static const char *const SHORTEST_TIMES[] = {"FENCELINE_POSTGRES_TIMEOUT_MS=500",
+                                             "FENCELINE_REDIS_TIMEOUT_MS=500", "FENCELINE_JOB_MAX_ATTEMPTS=2",
+                                             "FENCELINE_LEASE_TTL_MS=30000", NULL};
+
+static void start_in_silence(struct import *import, const struct silence *silence, const char *const *times)
 {
     const char *env[COUNT(SHORT_TIMES) + 1];
     char point[NAME_BYTES] = "FENCELINE_FAIL_POINT";
-    memcpy(env, SHORT_TIMES, sizeof SHORT_TIMES);
+    memcpy(env, times, sizeof SHORT_TIMES);
     if (silence->fail_point)
         snprintf(point, sizeof point, "FENCELINE_FAIL_POINT=%s:stop", silence->fail_point);
     env[COUNT(SHORT_TIMES) - 1] = point;
@@ -659,7 +704,7 @@ static void start_in_silence(struct import *import, const struct silence *silenc
     start(import, silence->name, "create", env);
     if (!silence->fail_point)
         return;
-    process_wait_for_output(import->process, "fail point", LONG_MS);
+    wait_until_stopped(import->process);
     if (silence->on_redis)
         proxy_block(&proxies[REDIS], PROXY_SILENT);
     if (silence->on_postgres)
@@ -680,14 +725,15 @@ static void test_silent_for_ever(void **state)
     struct import import, next;
     int wrong = 0;
     for (size_t i = 0; i < COUNT(SILENCES); i++) {
-        start_in_silence(&import, &SILENCES[i]);
+        start_in_silence(&import, &SILENCES[i], SHORTEST_TIMES);
         int code = process_wait(import.process, LONG_MS);
         if (code != 6) {
             print_error("%s: exit code %d\n", SILENCES[i].name, code);
             process_print(import.process);
             wrong++;
         }
-        fenceline_assert_err(import.process, SILENCES[i].on_postgres ? "Postgres" : "Redis");
+        const char *server = SILENCES[i].on_postgres ? "Postgres" : "Redis";
+        assert_true(strstr(import.process->out.bytes, server) || strstr(import.process->err.bytes, server));
         fenceline_assert_nothing(import.episode, NULL);
         process_release(import.process);
         proxy_cut_all(&proxies[REDIS], true);
@@ -712,9 +758,8 @@ static void test_silent_for_a_while(void **state)
         struct import import;
         if (!SILENCES[i].fail_point)
             continue;
-        unsigned opened = proxy_connections(&proxies[POSTGRES]) + proxy_connections(&proxies[REDIS]);
-        start_in_silence(&import, &SILENCES[i]);
-        opened = proxy_connections(&proxies[POSTGRES]) + proxy_connections(&proxies[REDIS]) + 1;
+        start_in_silence(&import, &SILENCES[i], SHORT_TIMES);
+        unsigned opened = proxy_connections(&proxies[POSTGRES]) + proxy_connections(&proxies[REDIS]) + 1;
         int64_t deadline_ms = process_now_ms() + LONG_MS;
         while (proxy_connections(&proxies[POSTGRES]) + proxy_connections(&proxies[REDIS]) < opened &&
                process_now_ms() < deadline_ms)
@@ -731,6 +776,8 @@ int main(void)
         TEST(test_create),
         TEST(test_replace),
         TEST(test_delete),
+        TEST(test_postgres_resets),
+        TEST(test_redis_resets),
         TEST(test_submit_reply),
         TEST(test_release),
         TEST(test_lost_twice),

@@ -116,6 +116,24 @@ static struct process *run_all(int exit_code, const char *tag, const char *mode)
 
 /* ---- the sleepers ---- */
 
+/* Waits until it has stopped itself at its fail point: the line comes a moment before. */
+static void wait_until_stopped(struct process *process)
+{
+    char path[64], line[512] = "", *state = line;
+    process_wait_for_output(process, "fail point", LONG_MS);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
+    int64_t deadline_ms = process_now_ms() + LONG_MS;
+    do {
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        assert_non_null(fgets(line, sizeof line, file));
+        fclose(file);
+        state = strrchr(line, ')');
+        assert_non_null(state);
+    } while (state[2] != 'T' && process_now_ms() < deadline_ms);
+    assert_int_equal(state[2], 'T');
+}
+
 static void start_sleeper(struct sleeper *sleeper, const char *name, const char *mode, const char *fail_point,
                           const char *lease)
 {
@@ -137,7 +155,7 @@ static void start_sleeper(struct sleeper *sleeper, const char *name, const char 
 static void stop_at(struct sleeper *sleeper, const char *mode, const char *label, const char *lease)
 {
     start_sleeper(sleeper, label, mode, label, lease);
-    process_wait_for_output(sleeper->process, "fail point", LONG_MS);
+    wait_until_stopped(sleeper->process);
     sleeper->job_id = last_job(sleeper->episode);
 }
 

@@ -1,0 +1,166 @@
+/* json_rows.c - the part of reading chapters and transcripts that is the same for both.
+ *
+ * Happy path: open sorts the root's members into a table and finds the list in it; each hands over its
+ * elements; collect sorts the members of one into a table, times reads its times as exact decimals.
+ * Failure modes: a document that cannot be trusted (no list, a bad time) is refused as a whole, with line,
+ * number of the row and rule; a member that is unknown or there twice is left out with a warning. */
+#include "core/formats/json_rows.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/slice.h"
+#include "base/utf8.h"
+
+enum { NAME_SHOWN_BYTES = 60 };
+
+fl_status fl_json_rows_refuse(struct fl_json_rows *rows, const struct fl_json *value, const char *rule)
+{
+    return fl_err_set(rows->err, FL_INVALID, "line %" PRIu32 ": %s %zu: %s", fl_json_line(rows->json, value),
+                      rows->row.owner, rows->number, rule);
+}
+
+void fl_json_rows_warn(struct fl_json_rows *rows, const struct fl_json *value, const char *rule,
+                       const char *text)
+{
+    fl_document_warn(rows->doc, fl_json_line(rows->json, value), rule, "%s %zu: %s", rows->row.owner,
+                     rows->number, text);
+}
+
+fl_status fl_json_rows_no_memory(struct fl_json_rows *rows)
+{
+    return fl_err_set(rows->err, FL_NO_MEMORY, "%s %zu: the memory limit of one import is reached",
+                      rows->row.owner, rows->number);
+}
+
+static void warn_unknown(struct fl_json_rows *rows, struct fl_json_members *members,
+                         const struct fl_json *member)
+{
+    const char *name = fl_json_name(member);
+    if (members->unknown_more)
+        return;
+    for (size_t i = 0; i < members->unknown_count; i++)
+        if (strcmp(members->unknown[i], name) == 0)
+            return;
+    uint32_t line = fl_json_line(rows->json, member);
+    if (members->unknown_count == FL_JSON_UNKNOWN_NAMES_KEPT) {
+        members->unknown_more = true;
+        fl_document_warn(rows->doc, line, "unknown-member",
+                         "more than %d unknown members of a %s; the others are not listed",
+                         FL_JSON_UNKNOWN_NAMES_KEPT, members->owner);
+        return;
+    }
+    members->unknown[members->unknown_count++] = name;
+    struct fl_slice shown = fl_utf8_cut(fl_slice_from(name), NAME_SHOWN_BYTES);
+    fl_document_warn(rows->doc, line, "unknown-member", "member \"%.*s\" of a %s is unknown and is left out",
+                     FL_ARGS(shown), members->owner);
+}
+
+static void collect(struct fl_json_rows *rows, const struct fl_json *object, struct fl_json_members *members,
+                    const struct fl_json **found)
+{
+    memset(found, 0, members->count * sizeof(const struct fl_json *));
+    for (const struct fl_json *at = fl_json_first(object); at; at = fl_json_next(at)) {
+        size_t i = 0;
+        while (i < members->count && strcmp(members->names[i], fl_json_name(at)) != 0)
+            i++;
+        if (i == members->count)
+            warn_unknown(rows, members, at);
+        else if (found[i])
+            fl_document_warn(rows->doc, fl_json_line(rows->json, at), "duplicate-member",
+                             "member \"%s\" of a %s is there twice; the first counts", members->names[i],
+                             members->owner);
+        else
+            found[i] = at;
+    }
+    for (size_t i = 0; i < members->count; i++)
+        if (found[i] && fl_json_type(found[i]) == FL_JSON_NULL)
+            found[i] = NULL;
+}
+
+void fl_json_rows_collect(struct fl_json_rows *rows, const struct fl_json *object,
+                          const struct fl_json **found)
+{
+    collect(rows, object, &rows->row, found);
+}
+
+fl_status fl_json_rows_open(struct fl_json_rows *rows, const struct fl_json **found, size_t list)
+{
+    const struct fl_json *root = rows->json->root, *at = root;
+    const char *name = rows->root.names[list], *problem = NULL;
+    if (fl_json_type(root) != FL_JSON_OBJECT)
+        return fl_err_set(rows->err, FL_INVALID, "line %" PRIu32 ": a %s document must be an object",
+                          fl_json_line(rows->json, root), fl_kind_name(rows->doc->kind));
+    collect(rows, root, &rows->root, found);
+    if (found[list])
+        at = found[list];
+    if (!found[list])
+        problem = "missing";
+    else if (fl_json_type(at) != FL_JSON_ARRAY)
+        problem = "not an array";
+    else if (!fl_json_first(at))
+        problem = "empty";
+    if (!problem)
+        return FL_OK;
+    return fl_err_set(rows->err, FL_INVALID, "line %" PRIu32 ": \"%s\" is %s", fl_json_line(rows->json, at),
+                      name, problem);
+}
+
+fl_status fl_json_rows_each(struct fl_json_rows *rows, const struct fl_json *list, fl_json_row_reader *read)
+{
+    fl_status status = FL_OK;
+    for (const struct fl_json *at = fl_json_first(list); at && status == FL_OK; at = fl_json_next(at)) {
+        rows->number++;
+        if (fl_json_type(at) == FL_JSON_OBJECT)
+            status = read(rows, at);
+        else
+            status = fl_json_rows_refuse(rows, at, "it is not an object");
+    }
+    return status;
+}
+
+/* Below zero, even where it would round to zero milliseconds. */
+static bool is_negative(struct fl_slice number)
+{
+    if (number.len == 0 || number.ptr[0] != '-')
+        return false;
+    for (size_t i = 1; i < number.len && number.ptr[i] != 'e' && number.ptr[i] != 'E'; i++)
+        if (number.ptr[i] >= '1' && number.ptr[i] <= '9')
+            return true;
+    return false;
+}
+
+fl_status fl_json_rows_times(struct fl_json_rows *rows, const struct fl_json *object,
+                             const struct fl_json *start, const struct fl_json *end,
+                             struct fl_json_times *times)
+{
+    times->end_ms = FL_END_NONE;
+    if (!start)
+        return fl_json_rows_refuse(rows, object, "startTime is missing");
+    struct fl_slice number = fl_json_number(rows->json, start);
+    if (!number.ptr)
+        return fl_json_rows_refuse(rows, start, "startTime is not a number");
+    if (is_negative(number))
+        return fl_json_rows_refuse(rows, start, "startTime is negative");
+    if (!fl_slice_seconds_to_ms(number, &times->start_ms) || times->start_ms > FL_TIME_LIMIT_MS)
+        return fl_json_rows_refuse(rows, start, "startTime is beyond 100 hours");
+    if (!end)
+        return FL_OK;
+    number = fl_json_number(rows->json, end);
+    if (!number.ptr)
+        return fl_json_rows_refuse(rows, end, "endTime is not a number");
+    if (is_negative(number))
+        return fl_json_rows_refuse(rows, end, "endTime is negative");
+    if (!fl_slice_seconds_to_ms(number, &times->end_ms))
+        return fl_json_rows_refuse(rows, end, "endTime is too large");
+    if (times->end_ms < times->start_ms)
+        return fl_json_rows_refuse(rows, end, "endTime lies before startTime");
+    return FL_OK;
+}
+
+fl_status fl_json_rows_keep(struct fl_json_rows *rows, struct fl_slice text, struct fl_slice *kept)
+{
+    *kept = text.len > rows->doc->limits->field_bytes ? text : fl_arena_copy(rows->doc->arena, text);
+    return kept->ptr ? FL_OK : fl_json_rows_no_memory(rows);
+}
