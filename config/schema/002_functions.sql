@@ -84,9 +84,9 @@ BEGIN
                           fenceline.shell_word(j.episode_id), j.kind, d.version);
     ELSIF d.rank > coalesce(j.rank, j.job_id) THEN
         outcome := 'superseded';
-        message := format('%s: superseded: job %s is newer than job %s and was applied first (%s). Nothing to do.',
-                          j.episode_id, d.job_id, j.job_id,
-                          CASE WHEN d.deleted THEN 'it deleted the ' || j.kind ELSE fenceline.describe(d) END);
+        message := format('%s: superseded: a newer job for its %s was applied before job %s (%s). Nothing to do.',
+                          j.episode_id, j.kind, j.job_id,
+                          CASE WHEN d.deleted THEN 'it deleted them' ELSE fenceline.describe(d) END);
     END IF;
 END $$;
 
@@ -135,6 +135,11 @@ BEGIN
      WHERE job_id = id AND outcome IS NULL;
     IF NOT FOUND THEN
         RETURN fenceline.job_answer(id, 'decided');
+    END IF;
+    IF a.outcome = 'unchanged' THEN
+        -- The content is this job's too: an older job must not replace it later (tests/model/rank.pml).
+        UPDATE fenceline.documents SET rank = coalesce(j.rank, id)
+         WHERE episode_id = j.episode_id AND kind = j.kind AND rank < coalesce(j.rank, id);
     END IF;
     RETURN a;
 END $$;

@@ -49,6 +49,7 @@ static void load(struct fl_work *work)
 static void on_loaded(struct fl_work *work)
 {
     struct fl_drive *drive = FL_CONTAINER(work, struct fl_drive, work);
+    fl_fail_point("after", ACTION_NAMES[FL_ACTION_FETCH]);
     post(drive, (struct fl_event){.type = FL_EVENT_FETCHED, .op = drive->request.op, .status = FL_OK});
 }
 
@@ -63,6 +64,7 @@ static void on_answer(struct fl_request *request, struct fl_event *event)
 static void on_renewal(struct fl_request *request, struct fl_event *event)
 {
     struct fl_drive *drive = FL_CONTAINER(request, struct fl_drive, renewal);
+    fl_fail_point("after", ACTION_NAMES[FL_ACTION_RENEW]);
     drive->renewals_in_flight--;
     post(drive, *event);
 }
@@ -109,10 +111,12 @@ static bool perform(struct fl_drive *drive, const struct fl_action *action, stru
         drive->ports->pool->start(drive->ports->pool->self, &drive->work);
         return false;
     case FL_ACTION_PARSE:
+        fl_fail_point("after", ACTION_NAMES[action->type]);
         *answer = (struct fl_event){
             .type = FL_EVENT_PARSED, .op = action->op, .status = drive->loaded, .err = &drive->load_err};
         return true;
     case FL_ACTION_ACK:
+        fl_fail_point("after", ACTION_NAMES[action->type]);
         *answer = (struct fl_event){.type = FL_EVENT_ACKED, .op = action->op, .status = FL_OK};
         return true;
     case FL_ACTION_RENEW:

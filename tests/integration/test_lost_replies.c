@@ -181,6 +181,7 @@ struct cut {
     enum script script;
     const char *until;
     enum proxy_direction direction;
+    bool again; /* the claim is lost with it: the import needs a second token */
 };
 
 /* The statement is executed, and its answer is swallowed; or it never arrives. */
@@ -193,10 +194,10 @@ static const struct cut CUTS[] = {
     {.name = "submit-request", POSTGRES, PROXY_CUT_BEFORE, "fl_submit"},
     {.name = "read-request", POSTGRES, PROXY_CUT_BEFORE, "fl_read"},
     {.name = "read-reply", POSTGRES, PROXY_CUT_REPLY, "fl_read"},
-    {.name = "claim-request", POSTGRES, PROXY_CUT_BEFORE, "fl_claim"},
+    {.name = "claim-request", POSTGRES, PROXY_CUT_BEFORE, "fl_claim", .again = true},
     {.name = "claim-reply", POSTGRES, PROXY_CUT_REPLY, "fl_claim"},
-    {.name = "commit-request", POSTGRES, PROXY_CUT_BEFORE, "fl_commit_"},
-    {.name = "commit-end", POSTGRES, PROXY_CUT_BEFORE, "COMMIT"},
+    {.name = "commit-request", POSTGRES, PROXY_CUT_BEFORE, "fl_commit_", .again = true},
+    {.name = "commit-end", POSTGRES, PROXY_CUT_BEFORE, "COMMIT", .again = true},
     {.name = "commit-reply", POSTGRES, PROXY_CUT_REPLY, "fl_commit_", .until = "COMMIT"},
     {.name = "commit-tag",
      POSTGRES,
@@ -204,6 +205,7 @@ static const struct cut CUTS[] = {
      "COMMIT",
      .direction = PROXY_TO_CLIENT}, /* the answer of the function arrives, with its transaction's id */
 };
+enum { FIRST_OF_POSTGRES = 3, FIRST_OF_CLAIM = 8 };
 static const struct cut SUBMIT_REPLY = {.name = "submit-reply", POSTGRES, PROXY_CUT_REPLY, "fl_submit"};
 static const struct cut RELEASES[] = {
     {.name = "release-request", REDIS, PROXY_CUT_BEFORE, NULL, RELEASE},
@@ -246,55 +248,56 @@ static void import_through_cut(const struct cut *cut, const char *mode, bool res
     start(&import, episode, mode, LONG_TIMES);
     finish(&import);
     assert_int_equal(proxy_fired(&proxies[cut->server], rule), 1);
+    int64_t first = strcmp(mode, "create") == 0 ? 1 : 2;
+    assert_int_equal(count_where("SELECT version FROM public.versions WHERE episode = $1", episode),
+                     cut->again ? first + 1 : first);
     disarm_all();
 }
 
-/* Every cut, by an orderly close or a reset, each on an episode of its own. */
-static void import_through_all_cuts(const char *mode, bool reset, bool on_redis)
+/* By an orderly close or a reset, each cut on an episode of its own. */
+static void import_through_cuts(size_t first, const char *mode, bool reset)
 {
-    for (size_t i = 0; i < COUNT(CUTS); i++) {
+    for (size_t i = first; i < COUNT(CUTS); i++) {
         char episode[NAME_BYTES];
         name_episode(episode, &CUTS[i], reset);
         write_old(episode);
     }
     if (strcmp(mode, "create") != 0)
         import_old();
-    for (size_t i = 0; i < COUNT(CUTS); i++)
-        if (CUTS[i].server == POSTGRES || on_redis)
-            import_through_cut(&CUTS[i], mode, reset);
+    for (size_t i = first; i < COUNT(CUTS); i++)
+        import_through_cut(&CUTS[i], mode, reset);
     fenceline_assert_clean();
 }
 
 static void test_create(void **state)
 {
     (void)state;
-    import_through_all_cuts("create", false, true);
+    import_through_cuts(0, "create", false);
 }
 
 static void test_replace(void **state)
 {
     (void)state;
-    import_through_all_cuts("replace", false, true);
+    import_through_cuts(FIRST_OF_CLAIM, "replace", false);
 }
 
 static void test_delete(void **state)
 {
     (void)state;
-    import_through_all_cuts("delete", false, true);
+    import_through_cuts(FIRST_OF_CLAIM, "delete", false);
 }
 
 static void test_postgres_resets(void **state)
 {
     (void)state;
-    import_through_all_cuts("create", true, false);
+    import_through_cuts(FIRST_OF_POSTGRES, "create", true);
 }
 
 static void test_redis_resets(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(CUTS); i++)
-        if (CUTS[i].server == REDIS)
-            import_through_cut(&CUTS[i], "create", true);
+    for (size_t i = 0; i < FIRST_OF_POSTGRES; i++)
+        import_through_cut(&CUTS[i], "create", true);
     fenceline_assert_clean();
 }
 
@@ -667,106 +670,104 @@ static void test_late_packets(void **state)
 
 /* ---- silence ---- */
 
-struct silence {
-    const char *name;
-    bool on_redis, on_postgres;
-    const char *fail_point; /* where it begins; NULL: before the start */
-};
-
-static const struct silence SILENCES[] = {
-    {"silent-redis", true, false, NULL},
-    {"silent-postgres", false, true, NULL},
-    {"silent-redis-later", true, false, "before-lease"},
-    {"silent-postgres-at-read", false, true, "before-read"},
-    {"silent-postgres-at-claim", false, true, "before-claim"},
-    {"silent-postgres-at-commit", false, true, "before-commit"},
-    {"silent-both-at-claim", true, true, "before-claim"},
-};
+/* Where an import is when its server falls silent; NULL: it has not begun. */
+static const char *const REDIS_SILENCES[] = {NULL, "before-lease"};
+static const char *const POSTGRES_SILENCES[] = {NULL, "before-read", "before-claim", "before-commit"};
+enum { SILENCES_MAX = COUNT(POSTGRES_SILENCES) };
 
 static const char *const SHORTEST_TIMES[] = {"FENCELINE_POSTGRES_TIMEOUT_MS=500",
                                              "FENCELINE_REDIS_TIMEOUT_MS=500", "FENCELINE_JOB_MAX_ATTEMPTS=2",
                                              "FENCELINE_LEASE_TTL_MS=30000", NULL};
 
-static void start_in_silence(struct import *import, const struct silence *silence, const char *const *times)
+/* Starts an import that stops there, if that is a place. */
+static void start_for_silence(struct import *import, const char *fail_point, const char *const *times)
 {
     const char *env[COUNT(SHORT_TIMES) + 1];
-    char point[NAME_BYTES] = "FENCELINE_FAIL_POINT";
+    char point[NAME_BYTES] = "FENCELINE_FAIL_POINT", episode[NAME_BYTES];
     memcpy(env, times, sizeof SHORT_TIMES);
-    if (silence->fail_point)
-        snprintf(point, sizeof point, "FENCELINE_FAIL_POINT=%s:stop", silence->fail_point);
+    if (fail_point)
+        snprintf(point, sizeof point, "FENCELINE_FAIL_POINT=%s:stop", fail_point);
     env[COUNT(SHORT_TIMES) - 1] = point;
     env[COUNT(SHORT_TIMES)] = NULL;
+    snprintf(episode, sizeof episode, "silent-%s", fail_point ? fail_point : "at-once");
     use_proxies(true);
-    if (!silence->fail_point && silence->on_redis)
-        proxy_block(&proxies[REDIS], PROXY_SILENT);
-    if (!silence->fail_point && silence->on_postgres)
-        proxy_block(&proxies[POSTGRES], PROXY_SILENT);
-    start(import, silence->name, "create", env);
-    if (!silence->fail_point)
-        return;
-    wait_until_stopped(import->process);
-    if (silence->on_redis)
-        proxy_block(&proxies[REDIS], PROXY_SILENT);
-    if (silence->on_postgres)
-        proxy_block(&proxies[POSTGRES], PROXY_SILENT);
-    process_signal(import->process, SIGCONT);
+    start(import, episode, "create", env);
+    if (fail_point)
+        wait_until_stopped(import->process);
 }
 
-static void end_silence(void)
+/* Exit code 6 and the name of the server, nothing changed; false if not. */
+static bool check_given_up(struct import *import, const char *server_name)
 {
-    proxy_resume(&proxies[REDIS]);
-    proxy_resume(&proxies[POSTGRES]);
+    int code = process_wait(import->process, LONG_MS);
+    bool names_server =
+        strstr(import->process->out.bytes, server_name) || strstr(import->process->err.bytes, server_name);
+    fenceline_assert_nothing(import->episode, NULL);
+    if (code != 6 || !names_server)
+        process_print(import->process);
+    process_release(import->process);
+    return code == 6 && names_server;
 }
 
-/* For ever: the import ends by itself, says which server, and has changed nothing; the next one succeeds. */
-static void test_silent_for_ever(void **state)
+/* The server never answers again: the imports end by themselves, and the next ones succeed. */
+static void be_silent_for_ever(enum server server, const char *const *places, size_t count)
 {
-    (void)state;
-    struct import import, next;
-    int wrong = 0;
-    for (size_t i = 0; i < COUNT(SILENCES); i++) {
-        start_in_silence(&import, &SILENCES[i], SHORTEST_TIMES);
-        int code = process_wait(import.process, LONG_MS);
-        if (code != 6) {
-            print_error("%s: exit code %d\n", SILENCES[i].name, code);
-            process_print(import.process);
-            wrong++;
-        }
-        const char *server = SILENCES[i].on_postgres ? "Postgres" : "Redis";
-        assert_true(strstr(import.process->out.bytes, server) || strstr(import.process->err.bytes, server));
-        fenceline_assert_nothing(import.episode, NULL);
-        process_release(import.process);
-        proxy_cut_all(&proxies[REDIS], true);
-        proxy_cut_all(&proxies[POSTGRES], true);
-        end_silence();
-        fenceline_drop_lease(import.episode);
-        use_proxies(false);
-        start(&next, import.episode, "create", NULL);
+    struct import imports[SILENCES_MAX], next;
+    size_t right = 0;
+    for (size_t i = 1; i < count; i++)
+        start_for_silence(&imports[i], places[i], SHORTEST_TIMES);
+    proxy_block(&proxies[server], PROXY_SILENT);
+    start_for_silence(&imports[0], NULL, SHORTEST_TIMES);
+    for (size_t i = 1; i < count; i++)
+        process_signal(imports[i].process, SIGCONT);
+    for (size_t i = 0; i < count; i++)
+        right += check_given_up(&imports[i], server == REDIS ? "Redis" : "Postgres");
+    proxy_cut_all(&proxies[server], true);
+    proxy_resume(&proxies[server]);
+    use_proxies(false);
+    for (size_t i = 0; i < count; i++) {
+        fenceline_drop_lease(imports[i].episode);
+        start(&next, imports[i].episode, "create", NULL);
         fenceline_finish_within(next.process, 0, LONG_MS);
         fenceline_assert_chapters(next.episode, "new", ROWS);
         process_release(next.process);
     }
     fenceline_assert_consistent();
-    assert_int_equal(wrong, 0);
+    assert_int_equal(right, count);
 }
 
-/* For longer than one timeout, and not for ever: the import gets through. */
+static void test_redis_silent_for_ever(void **state)
+{
+    (void)state;
+    be_silent_for_ever(REDIS, REDIS_SILENCES, COUNT(REDIS_SILENCES));
+}
+
+static void test_postgres_silent_for_ever(void **state)
+{
+    (void)state;
+    be_silent_for_ever(POSTGRES, POSTGRES_SILENCES, COUNT(POSTGRES_SILENCES));
+}
+
+/* The server is silent until the import has given a connection up and tries another: it gets through. */
+static void be_silent_for_a_while(enum server server, const char *place)
+{
+    struct import import;
+    start_for_silence(&import, place, SHORT_TIMES);
+    proxy_block(&proxies[server], PROXY_SILENT);
+    unsigned opened = proxy_connections(&proxies[server]);
+    process_signal(import.process, SIGCONT);
+    assert_true(proxy_wait_connections(&proxies[server], opened + 1, LONG_MS));
+    proxy_resume(&proxies[server]);
+    finish(&import);
+}
+
 static void test_silent_for_a_while(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(SILENCES); i++) {
-        struct import import;
-        if (!SILENCES[i].fail_point)
-            continue;
-        start_in_silence(&import, &SILENCES[i], SHORT_TIMES);
-        unsigned opened = proxy_connections(&proxies[POSTGRES]) + proxy_connections(&proxies[REDIS]) + 1;
-        int64_t deadline_ms = process_now_ms() + LONG_MS;
-        while (proxy_connections(&proxies[POSTGRES]) + proxy_connections(&proxies[REDIS]) < opened &&
-               process_now_ms() < deadline_ms)
-            process_sleep_ms(5); /* it gave one connection up and tries another */
-        end_silence();
-        finish(&import);
-    }
+    for (size_t i = 1; i < COUNT(REDIS_SILENCES); i++)
+        be_silent_for_a_while(REDIS, REDIS_SILENCES[i]);
+    for (size_t i = 1; i < COUNT(POSTGRES_SILENCES); i++)
+        be_silent_for_a_while(POSTGRES, POSTGRES_SILENCES[i]);
     fenceline_assert_clean();
 }
 
@@ -788,7 +789,8 @@ int main(void)
         TEST(test_claim_still_runs),
         TEST(test_renew),
         TEST(test_late_packets),
-        TEST(test_silent_for_ever),
+        TEST(test_redis_silent_for_ever),
+        TEST(test_postgres_silent_for_ever),
         TEST(test_silent_for_a_while),
     };
     return cmocka_run_group_tests(tests, fenceline_start_group, fenceline_stop_group);
