@@ -33,6 +33,7 @@ CREATE TABLE fenceline.jobs (
     attempts    integer NOT NULL DEFAULT 0,
     last_error  text,
     worker      text,
+    request     uuid,
     outcome     text,
     message     text,
     version     bigint,
@@ -51,6 +52,8 @@ COMMENT ON TABLE fenceline.jobs IS 'Queue, ledger and history in one: every impo
 COMMENT ON COLUMN fenceline.jobs.rank IS
     'order among the jobs of a document; null = the job''s own id. A retry keeps the rank of the job it retries';
 COMMENT ON COLUMN fenceline.jobs.worker IS 'who runs it; set from the start for an import that runs in its own process';
+COMMENT ON COLUMN fenceline.jobs.request IS
+    'key of the statement that wrote it: sent again after a lost reply, it finds its rows instead of doubling them';
 COMMENT ON COLUMN fenceline.jobs.outcome IS 'the final answer, written once; null = open';
 COMMENT ON COLUMN fenceline.jobs.message IS 'the answer in words, where the outcome alone does not say it';
 COMMENT ON COLUMN fenceline.jobs.version IS 'version of the document that the answer speaks of';

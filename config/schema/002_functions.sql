@@ -10,17 +10,24 @@ CREATE TYPE fenceline.answer AS (
     xid       bigint   -- transaction of a commit
 );
 
--- PROTOCOL, Jobs: rows before anything else. Returns the job ids in the order of the arrays.
+-- PROTOCOL, Jobs: rows before anything else. Returns the job ids in the order of the arrays. The request names
+-- this call: after a lost reply it is sent again, and finds its rows, or waits for them to be committed.
 CREATE FUNCTION fenceline.submit_jobs(
-    episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[], worker text
+    my_request uuid, episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[], my_worker text
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(my_request::text, 0));
+    RETURN QUERY
+    SELECT job_id FROM fenceline.jobs WHERE episode_id = ANY (episode_ids) AND request = my_request ORDER BY job_id;
+    IF FOUND THEN
+        RETURN;
+    END IF;
     INSERT INTO fenceline.episodes (episode_id)
     SELECT DISTINCT e COLLATE "C" FROM unnest(episode_ids) e ORDER BY 1
         ON CONFLICT DO NOTHING;
     RETURN QUERY
-    INSERT INTO fenceline.jobs (episode_id, kind, mode, if_version, source, worker, attempts)
-    SELECT u.e, u.k, u.m, u.v, u.s, submit_jobs.worker, 1
+    INSERT INTO fenceline.jobs (episode_id, kind, mode, if_version, source, worker, request, attempts)
+    SELECT u.e, u.k, u.m, u.v, u.s, my_worker, my_request, 1
       FROM unnest(episode_ids, kinds, modes, if_versions, sources) WITH ORDINALITY AS u (e, k, m, v, s, i)
      ORDER BY u.i
  RETURNING job_id;

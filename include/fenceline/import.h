@@ -50,6 +50,7 @@ struct fl_import_policy {
     int64_t backoff_base_ms, backoff_max_ms;
     int64_t look_ms; /* a waiter that nobody wakes looks again after 1/2 to 1 of this */
     uint32_t max_attempts;
+    int64_t patience_ms; /* a server that is away may be away this long, however many attempts that takes */
 };
 
 /* The job as far as the core needs it. episode is borrowed and outlives the import. */
@@ -225,9 +226,10 @@ struct fl_import {
     bool for_lease;          /* WAIT: a release by the holder wakes this import */
     uint32_t attempts;       /* operating errors so far */
     uint32_t resolve_attempts, decide_attempts;
-    uint32_t stale_count;    /* claims and leases lost to others */
-    uint32_t dropped_events; /* late answers to old operations */
-    int64_t busy_since_ms;   /* FL_NEVER_MS = not waiting for anybody */
+    uint32_t stale_count;     /* claims and leases lost to others */
+    uint32_t dropped_events;  /* late answers to old operations */
+    int64_t trouble_since_ms; /* first operating error; FL_NEVER_MS = none yet */
+    int64_t busy_since_ms;    /* FL_NEVER_MS = not waiting for anybody */
     int64_t wait_until_ms;
 };
 

@@ -21,7 +21,7 @@
 #include "io/uv_clock.h"
 #include "io/uv_pool.h"
 
-enum { SUBMIT_CHUNK = 64, SUBMIT_ATTEMPTS = 6, EXIT_INTERRUPTED = 130 };
+enum { SUBMIT_CHUNK = 64, EXIT_INTERRUPTED = 130 };
 
 struct slot {
     struct fl_drive drive;
@@ -52,6 +52,7 @@ struct importer {
     struct fl_submit submit;
     struct fl_timer submit_timer;
     uint32_t submit_attempts;
+    int64_t submit_since_ms; /* first failure of this chunk */
     bool submitting, exhausted, stopping;
     fl_status status;
     struct fl_err err;
@@ -109,11 +110,10 @@ static void on_done(struct fl_drive *drive)
     importer->calls->result(importer->calls->owner, &result);
     slot->busy = false;
     importer->busy_count--;
-    bool unavailable =
-        drive->import.undecided == FL_UNAVAILABLE || drive->import.undecided == FL_LOST ||
-        (drive->import.want == FL_OUTCOME_FAILED && drive->import.want_err.code == FL_UNAVAILABLE);
-    if (unavailable && !importer->stopping)
-        stop_feeding(importer, FL_UNAVAILABLE, &drive->import.want_err);
+    int code = result.exit_code;
+    bool hopeless = code == fl_status_exit_code(FL_UNAVAILABLE) || code == fl_status_exit_code(FL_USAGE);
+    if (hopeless && !importer->stopping) /* the next ones would fail the same way, after the same patience */
+        stop_feeding(importer, FL_OK, NULL);
     pump(importer);
 }
 
@@ -134,7 +134,7 @@ static void start_in(struct importer *importer, struct slot *slot, const struct 
     importer->busy_count++;
     fl_drive_start(&slot->drive, &importer->ports, &slot->item.job, &importer->settings->policy,
                    &slot->item.source, on_done);
-    if (importer->end->interrupted)
+    if (importer->stopping) /* its row is there: it must not stay open */
         fl_drive_cancel(&slot->drive);
 }
 
@@ -176,7 +176,12 @@ static void on_submitted(struct fl_request *request, struct fl_event *event)
 {
     struct fl_submit *submit = (struct fl_submit *)request;
     struct importer *importer = FL_CONTAINER(submit, struct importer, submit);
-    bool again = fl_status_retryable(event->status) && ++importer->submit_attempts < SUBMIT_ATTEMPTS;
+    struct fl_clock_port *clock = &importer->clock.port;
+    int64_t now_ms = clock->now_ms(clock->self);
+    if (importer->submit_attempts++ == 0)
+        importer->submit_since_ms = now_ms;
+    bool again = fl_status_retryable(event->status) &&
+                 now_ms - importer->submit_since_ms < importer->settings->policy.patience_ms;
     if (event->status != FL_OK && again && !importer->stopping) {
         retry_submit(importer);
         return;
@@ -229,6 +234,7 @@ static void take_chunk(struct importer *importer)
                                           .count = count,
                                           .worker = fl_slice_from(importer->store.holder),
                                           .job_ids = importer->job_ids};
+    importer->clock.port.random(importer->clock.port.self, importer->submit.request_id);
     write_chunk(importer);
 }
 

@@ -21,7 +21,7 @@ struct fl_settings {
     struct fl_limits limits;                   /* limit.file_bytes, limit.rows, limit.field_bytes */
     struct fl_import_policy
         policy; /* lease.ttl_ms, lease.max_ms, lease.stall_ms, lease.wait_ms, lease.look_ms,
-                   job.max_attempts, job.backoff_base_ms, job.backoff_max_ms */
+                   job.max_attempts, job.patience_ms, job.backoff_base_ms, job.backoff_max_ms */
 };
 
 /* All defaults. */

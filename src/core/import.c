@@ -29,6 +29,7 @@ void fl_import_init(struct fl_import *im, const struct fl_import_job *job,
         .state = FL_IMPORT_WAIT,
         .after_wait = FL_IMPORT_READ,
         .busy_since_ms = FL_NEVER_MS,
+        .trouble_since_ms = FL_NEVER_MS,
         .lease.renew_at_ms = FL_NEVER_MS,
     };
 }
@@ -82,12 +83,22 @@ static void keep_error(struct fl_import *im, const struct fl_event *ev)
     im->want_err.code = ev->status;
 }
 
+/* A server that restarts must not cost a job: while it is away, attempts alone do not give up. */
+static bool is_patient(struct fl_import *im, const struct fl_event *ev)
+{
+    if (im->trouble_since_ms == FL_NEVER_MS)
+        im->trouble_since_ms = ev->now_ms;
+    bool away = ev->status == FL_UNAVAILABLE || ev->status == FL_LOST;
+    return away && ev->now_ms - im->trouble_since_ms < im->policy->patience_ms;
+}
+
 /* The operation had no effect (or one that step 1 will see): again from step 1, or give up. */
 static enum fl_import_state retry(struct fl_import *im, const struct fl_event *ev)
 {
     keep_error(im, ev);
     im->attempts++;
-    if (!fl_status_retryable(ev->status) || im->attempts >= im->policy->max_attempts)
+    bool patient = is_patient(im, ev);
+    if (!fl_status_retryable(ev->status) || (im->attempts >= im->policy->max_attempts && !patient))
         return decide(im, FL_OUTCOME_FAILED);
     return pause_then(im, ev, im->attempts - 1, FL_IMPORT_READ);
 }
@@ -310,7 +321,9 @@ static enum fl_import_state on_decided(struct fl_import *im, const struct fl_eve
     im->decide_attempts++;
     if (im->want == FL_OUTCOME_REJECTED || im->want == FL_OUTCOME_SUPERSEDED || !im->want_err.text[0])
         keep_error(im, ev);
-    bool last = im->cancel || im->decide_attempts >= DECIDE_ATTEMPTS || !fl_status_retryable(ev->status);
+    bool patient = is_patient(im, ev);
+    bool last = im->cancel || !fl_status_retryable(ev->status) ||
+                (im->decide_attempts >= DECIDE_ATTEMPTS && !patient);
     return last ? leave_undecided(im, ev->status)
                 : pause_then(im, ev, im->decide_attempts + 2, FL_IMPORT_READ);
 }
@@ -489,8 +502,7 @@ int fl_import_exit_code(const struct fl_import *im)
     case FL_OUTCOME_SUPERSEDED: return 3;
     case FL_OUTCOME_INVALID: return 4;
     case FL_OUTCOME_CANCELLED: return im->gave_up_busy ? 5 : 1;
-    case FL_OUTCOME_FAILED:
-        return im->want == FL_OUTCOME_FAILED && im->want_err.code == FL_UNAVAILABLE ? 6 : 1;
+    case FL_OUTCOME_FAILED: return im->want == FL_OUTCOME_FAILED ? fl_status_exit_code(im->want_err.code) : 1;
     case FL_OUTCOME_OPEN: break;
     }
     return 1;

@@ -53,8 +53,8 @@ struct fl_pg {
     uv_poll_t *poll; /* heap: outlives a closed connection until libuv has let go of it */
     int poll_fd;
     uv_timer_t timer;
-    int idle_ticks;                   /* timer ticks without any byte from the server */
-    uint32_t prepared, preparing;     /* bit per statement id: by now; by the batch in flight */
+    int idle_ticks;                    /* timer ticks without any byte from the server */
+    uint32_t prepared, preparing;      /* bit per statement id: by now; by the batch in flight */
     int16_t prepares[FL_PG_BATCH * 2]; /* per result to come: the statement id it prepares, or -1 */
     int sent_count, result_count, delivered_count;
     bool got_result; /* of the statement whose results are being read */

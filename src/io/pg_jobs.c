@@ -5,10 +5,10 @@
 #include "base/slice.h"
 #include "io/pg_store.h"
 
-static const Oid SUBMIT_TYPES[] = {FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
+static const Oid SUBMIT_TYPES[] = {FL_OID_UUID,       FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
                                    FL_OID_INT8_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT};
 static const struct fl_pg_statement SUBMIT = {
-    "fl_submit", "SELECT fenceline.submit_jobs($1, $2, $3, $4, $5, $6)", 6, SUBMIT_TYPES};
+    "fl_submit", "SELECT fenceline.submit_jobs($1, $2, $3, $4, $5, $6, $7)", 7, SUBMIT_TYPES};
 
 enum column { EPISODE, KIND, MODE, SOURCE };
 
@@ -48,6 +48,7 @@ void fl_pg_submit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct 
     struct fl_pg_params *params = &store->params;
     struct fl_pg_param bound[FL_PG_PARAMS];
     fl_pg_params_clear(params);
+    fl_pg_params_bytea(params, (const uint8_t *)submit->request_id, sizeof submit->request_id);
     put_column(params, submit, EPISODE);
     put_column(params, submit, KIND);
     put_column(params, submit, MODE);

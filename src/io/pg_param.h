@@ -14,6 +14,7 @@ enum {
     FL_OID_TEXT = 25,
     FL_OID_BOOL_ARRAY = 1000,
     FL_OID_TEXT_ARRAY = 1009,
+    FL_OID_UUID = 2950,
     FL_OID_INT8_ARRAY = 1016,
 };
 

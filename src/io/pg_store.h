@@ -40,6 +40,7 @@ struct fl_submit {
     struct fl_request request; /* request.done is called with status only; action is ignored */
     const struct fl_submit_job *jobs;
     size_t count;
+    uint64_t request_id[2]; /* random, the same when it is sent again: so that its rows are written once */
     struct fl_slice worker; /* who will run them */
     int64_t *job_ids;       /* count of them, filled on FL_OK */
 };

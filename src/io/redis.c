@@ -6,7 +6,6 @@
  * On close: hiredis calls every callback in flight with NULL. */
 #include "io/redis.h"
 
-#include <hiredis/adapters/libuv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,7 +148,96 @@ fl_status fl_redis_parse_url(const char *url, struct fl_redis_address *address, 
     return bad_url(err, "unknown scheme");
 }
 
+/* ---- hiredis on libuv ----
+ *
+ * The adapter that hiredis 0.14 ships drops an event that comes with an error, so that a refused or reset
+ * connection would only be found by its silence. */
+
+struct watcher {
+    redisAsyncContext *context; /* NULL = closing */
+    uv_poll_t poll;
+    int events;
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct watcher *watcher = poll->data;
+    /* libuv stops a handle that it reports an error for: let hiredis read and write, and find out which. */
+    int ready = status < 0 ? watcher->events : events;
+    if (status < 0)
+        uv_poll_start(poll, watcher->events, on_poll);
+    if (watcher->context && ready & UV_READABLE)
+        redisAsyncHandleRead(watcher->context);
+    if (watcher->context && ready & UV_WRITABLE)
+        redisAsyncHandleWrite(watcher->context);
+}
+
+static void change_events(struct watcher *watcher, int add, int remove)
+{
+    watcher->events = (watcher->events | add) & ~remove;
+    if (watcher->events)
+        uv_poll_start(&watcher->poll, watcher->events, on_poll);
+    else
+        uv_poll_stop(&watcher->poll);
+}
+
+static void add_read(void *watcher)
+{
+    change_events(watcher, UV_READABLE, 0);
+}
+
+static void remove_read(void *watcher)
+{
+    change_events(watcher, 0, UV_READABLE);
+}
+
+static void add_write(void *watcher)
+{
+    change_events(watcher, UV_WRITABLE, 0);
+}
+
+static void remove_write(void *watcher)
+{
+    change_events(watcher, 0, UV_WRITABLE);
+}
+
+static void on_watcher_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void end_watch(void *pointer)
+{
+    struct watcher *watcher = pointer;
+    watcher->context = NULL;
+    uv_poll_stop(&watcher->poll);
+    uv_close((uv_handle_t *)&watcher->poll, on_watcher_closed);
+}
+
+static bool begin_watch(redisAsyncContext *context, uv_loop_t *loop)
+{
+    struct watcher *watcher = calloc(1, sizeof *watcher);
+    if (!watcher || uv_poll_init(loop, &watcher->poll, context->c.fd) != 0) {
+        free(watcher);
+        return false;
+    }
+    watcher->context = context;
+    watcher->poll.data = watcher;
+    context->ev.data = watcher;
+    context->ev.addRead = add_read;
+    context->ev.delRead = remove_read;
+    context->ev.addWrite = add_write;
+    context->ev.delWrite = remove_write;
+    context->ev.cleanup = end_watch;
+    return true;
+}
+
 /* ---- the connection ---- */
+
+static const char *how_to_reach(void)
+{
+    return "start it, or point to another with --redis URL or FENCELINE_REDIS";
+}
 
 static void on_tick(uv_timer_t *timer)
 {
@@ -160,8 +248,8 @@ static void on_tick(uv_timer_t *timer)
     }
     if ((int64_t)++redis->idle_ticks * TICK_MS < redis->timeout_ms)
         return;
-    fl_err_set(&redis->why, FL_UNAVAILABLE, "Redis at %s: no answer for %.1f s", redis->address->shown,
-               (double)redis->timeout_ms / 1000);
+    fl_err_set(&redis->why, FL_UNAVAILABLE, "Redis at %s: no answer for %.1f s; %s", redis->address->shown,
+               (double)redis->timeout_ms / 1000, how_to_reach());
     fl_redis_close(redis);
     if (redis->down)
         redis->down(redis->owner, redis);
@@ -182,11 +270,6 @@ static void watch_for_silence(struct fl_redis *redis)
         return;
     redis->idle_ticks = 0;
     uv_timer_start(&redis->timer, on_tick, TICK_MS, TICK_MS);
-}
-
-static const char *how_to_reach(void)
-{
-    return "start it, or point to another with --redis URL or FENCELINE_REDIS";
 }
 
 static void note_loss(struct fl_redis *redis, const char *what)
@@ -232,7 +315,8 @@ static void on_login(redisAsyncContext *context, void *reply, void *owner)
     redisReply *answer = reply;
     fl_redis_answered(redis, answer);
     if (answer && answer->type == REDIS_REPLY_ERROR) {
-        note_loss(redis, answer->str);
+        fl_redis_reply_error(redis, answer, &redis->why);
+        redis->login_failed = true;
         redisAsyncDisconnect(context);
     }
 }
@@ -261,10 +345,10 @@ fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err)
     const struct fl_redis_address *address = redis->address;
     redisAsyncContext *context = address->port ? redisAsyncConnect(address->host, address->port)
                                                : redisAsyncConnectUnix(address->host);
-    redis->connected = false;
+    redis->connected = redis->login_failed = false;
     redis->waiting = 0;
-    if (!context || context->err) {
-        note_loss(redis, context ? context->errstr : "no memory");
+    if (!context || context->err || !begin_watch(context, redis->loop)) {
+        note_loss(redis, context && context->err ? context->errstr : "no memory");
         if (context)
             redisAsyncFree(context);
         if (err)
@@ -273,7 +357,6 @@ fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err)
     }
     context->data = redis;
     redis->context = context;
-    redisLibuvAttach(context, redis->loop);
     redisAsyncSetConnectCallback(context, on_connect);
     redisAsyncSetDisconnectCallback(context, on_disconnect);
     note_loss(redis, "the connection broke");
@@ -309,22 +392,26 @@ static const struct {
     fl_status status;
     const char *advice;
 } REPLY_ERRORS[] = {
-    {"LOADING", FL_TRANSIENT, "it is still loading its data"},
-    {"BUSY", FL_TRANSIENT, "a script blocks it"},
-    {"TRYAGAIN", FL_TRANSIENT, "the cluster is being resharded"},
-    {"CLUSTERDOWN", FL_TRANSIENT, "the cluster is down"},
-    {"MASTERDOWN", FL_TRANSIENT, "its primary is down"},
-    {"NOREPLICAS", FL_TRANSIENT, "it has too few replicas"},
-    {"OOM", FL_TRANSIENT, "it has no memory left: raise maxmemory"},
-    {"MISCONF", FL_TRANSIENT, "it cannot write to its disk"},
+    {"LOADING", FL_UNAVAILABLE, "it is still loading its data"},
+    {"BUSY", FL_UNAVAILABLE, "a script blocks it"},
+    {"TRYAGAIN", FL_UNAVAILABLE, "the cluster is being resharded"},
+    {"CLUSTERDOWN", FL_UNAVAILABLE, "the cluster is down"},
+    {"MASTERDOWN", FL_UNAVAILABLE, "its primary is down"},
+    {"NOREPLICAS", FL_UNAVAILABLE, "it has too few replicas"},
+    {"OOM", FL_UNAVAILABLE, "it has no memory left: raise maxmemory"},
+    {"MISCONF", FL_UNAVAILABLE, "it cannot write to its disk"},
     {"READONLY", FL_UNAVAILABLE, "it is a replica: point --redis to the primary"},
     {"NOAUTH", FL_UNAVAILABLE, "give user and password in FENCELINE_REDIS"},
     {"WRONGPASS", FL_UNAVAILABLE, "check user and password in FENCELINE_REDIS"},
-    {"NOPERM", FL_FAILED, "the Redis user may not run this command or touch this key"},
+    {"NOPERM", FL_USAGE, "the Redis user may not run this command or touch this key"},
 };
 
 fl_status fl_redis_reply_error(const struct fl_redis *redis, const redisReply *reply, struct fl_err *err)
 {
+    if (redis->login_failed) { /* that is why, whatever the commands after it were told */
+        *err = redis->why;
+        return err->code;
+    }
     struct fl_slice text = {reply->str, reply->type == REDIS_REPLY_ERROR ? reply->len : 0};
     /* An error raised by a call inside a script comes wrapped by older versions. */
     for (size_t i = 0; i < sizeof REPLY_ERRORS / sizeof *REPLY_ERRORS; i++)

@@ -31,7 +31,7 @@ struct fl_redis {
     int64_t timeout_ms;
     redisAsyncContext *context; /* NULL = closed */
     bool connected;             /* the connection stands */
-    bool subscribed;            /* waits for messages: silence is no failure */
+    bool login_failed;          /* AUTH or SELECT was refused: `why` says it */
     int waiting;                /* commands sent and not answered */
     int idle_ticks;
     uv_timer_t timer;
