@@ -224,8 +224,9 @@ struct fl_import {
     bool cancel;             /* a cancel was asked for */
     bool gave_up_busy;       /* cancelled because somebody held the episode for too long */
     bool for_lease;          /* WAIT: a release by the holder wakes this import */
+    const char *note;        /* for the next action */
     uint32_t attempts;       /* operating errors so far */
-    uint32_t resolve_attempts, decide_attempts;
+    uint32_t resolve_attempts;
     uint32_t stale_count;     /* claims and leases lost to others */
     uint32_t dropped_events;  /* late answers to old operations */
     int64_t trouble_since_ms; /* first operating error; FL_NEVER_MS = none yet */

@@ -42,8 +42,8 @@ static const struct fl_setting SETTINGS[] = {
     {"lease.wait_ms", FL_SETTING_INT64, AT(policy.wait_lock_ms), NULL, 10000, 0, 3600000, "ms"},
     {"lease.look_ms", FL_SETTING_INT64, AT(policy.look_ms), NULL, 500, 10, 60000, "ms"},
     {"job.max_attempts", FL_SETTING_UINT32, AT(policy.max_attempts), NULL, 10, 1, 1000, ""},
-    {"job.backoff_base_ms", FL_SETTING_INT64, AT(policy.backoff_base_ms), NULL, 50, 1, 60000, "ms"},
     {"job.patience_ms", FL_SETTING_INT64, AT(policy.patience_ms), NULL, 10000, 0, 3600000, "ms"},
+    {"job.backoff_base_ms", FL_SETTING_INT64, AT(policy.backoff_base_ms), NULL, 50, 1, 60000, "ms"},
     {"job.backoff_max_ms", FL_SETTING_INT64, AT(policy.backoff_max_ms), NULL, 2000, 1, 600000, "ms"},
 };
 

@@ -14,7 +14,7 @@
 #include "core/lease.h"
 #include "core/retry.h"
 
-enum { RESOLVE_ATTEMPTS = 8, DECIDE_ATTEMPTS = 4, STALE_LIMIT = 200 };
+enum { RESOLVE_ATTEMPTS = 8, STALE_LIMIT = 200 };
 
 #define BIT(state) (1u << FL_IMPORT_##state)
 
@@ -107,6 +107,9 @@ static enum fl_import_state retry(struct fl_import *im, const struct fl_event *e
 static enum fl_import_state overtaken(struct fl_import *im, const struct fl_event *ev)
 {
     im->stale_count++;
+    im->note = im->lease.held && fl_lease_is_over(&im->lease, ev->now_ms)
+                   ? "the lease ran out before the work was done; starting over"
+                   : "another import has the episode now; starting over";
     if (im->stale_count >= STALE_LIMIT && im->want == FL_OUTCOME_OPEN) {
         fl_err_set(&im->want_err, FL_FAILED,
                    "%.*s: overtaken by other imports %" PRIu32 " times in a row; gave up",
@@ -202,7 +205,11 @@ static enum fl_import_state on_granted(struct fl_import *im, const struct fl_eve
             " in Postgres: its counter was tampered with. Delete the episode's ':token' key in Redis and "
             "import again.",
             FL_ARGS(im->job.episode), token.n, im->fence.n);
-        return decide(im, FL_OUTCOME_FAILED);
+        im->note = "alarm: Redis handed out a fencing token far above the fence; it was refused";
+        im->attempts++;
+        return im->attempts >= im->policy->max_attempts
+                   ? decide(im, FL_OUTCOME_FAILED)
+                   : pause_then(im, ev, im->attempts - 1, FL_IMPORT_READ);
     case FL_TOKEN_GOOD: break;
     }
     fl_lease_grant(&im->lease, token, im->policy, ev->now_ms);
@@ -262,10 +269,6 @@ static enum fl_import_state on_loaded(struct fl_import *im, const struct fl_even
         keep_error(im, ev);
         return decide(im, FL_OUTCOME_INVALID);
     }
-    if (ev->status == FL_NO_MEMORY) {
-        keep_error(im, ev);
-        return decide(im, FL_OUTCOME_FAILED);
-    }
     if (ev->status != FL_OK)
         return retry(im, ev);
     return fl_lease_is_over(&im->lease, ev->now_ms) ? overtaken(im, ev) : next;
@@ -318,14 +321,13 @@ static enum fl_import_state on_decided(struct fl_import *im, const struct fl_eve
         im->want = FL_OUTCOME_OPEN;
         return overtaken(im, ev);
     }
-    im->decide_attempts++;
+    im->attempts++;
     if (im->want == FL_OUTCOME_REJECTED || im->want == FL_OUTCOME_SUPERSEDED || !im->want_err.text[0])
         keep_error(im, ev);
     bool patient = is_patient(im, ev);
     bool last = im->cancel || !fl_status_retryable(ev->status) ||
-                (im->decide_attempts >= DECIDE_ATTEMPTS && !patient);
-    return last ? leave_undecided(im, ev->status)
-                : pause_then(im, ev, im->decide_attempts + 2, FL_IMPORT_READ);
+                (im->attempts >= im->policy->max_attempts && !patient);
+    return last ? leave_undecided(im, ev->status) : pause_then(im, ev, im->attempts, FL_IMPORT_READ);
 }
 
 /* PROTOCOL 8: a lease that could not be released expires; that is normal. */
@@ -407,7 +409,7 @@ static void enter(struct fl_import *im, const struct fl_event *ev, enum fl_impor
         fl_lease_begin(&im->lease, ev->random, ev->now_ms);
 }
 
-static void on_renewed(struct fl_import *im, const struct fl_event *ev, struct fl_action *action)
+static void on_renewed(struct fl_import *im, const struct fl_event *ev)
 {
     if (ev->op != im->lease.renew_op || im->lease.renew_op == 0) {
         im->dropped_events++;
@@ -418,7 +420,7 @@ static void on_renewed(struct fl_import *im, const struct fl_event *ev, struct f
     else
         fl_lease_renewed(&im->lease, im->policy, ev->renewed.held);
     if (im->lease.lost)
-        action->note = "the lease is gone before its time; stopping early";
+        im->note = "the lease is gone before its time; stopping early";
 }
 
 static void renew_if_due(struct fl_import *im, const struct fl_event *ev, struct fl_action *action)
@@ -442,12 +444,9 @@ static bool wait_is_over(const struct fl_import *im, const struct fl_event *ev)
 {
     if (im->state != FL_IMPORT_WAIT)
         return false;
-    switch (ev->type) {
-    case FL_EVENT_START:
-    case FL_EVENT_CANCEL: return true;
-    case FL_EVENT_WOKEN: return im->for_lease;
-    default: return ev->now_ms >= im->wait_until_ms;
-    }
+    bool at_once = ev->type == FL_EVENT_START || ev->type == FL_EVENT_CANCEL;
+    bool woken = ev->type == FL_EVENT_WOKEN && im->for_lease;
+    return at_once || woken || (ev->type == FL_EVENT_TIME && ev->now_ms >= im->wait_until_ms);
 }
 
 static void on_answer(struct fl_import *im, const struct fl_event *ev, struct fl_action *action)
@@ -457,12 +456,7 @@ static void on_answer(struct fl_import *im, const struct fl_event *ev, struct fl
         return;
     }
     FL_ASSERT(STATES[im->state].answer == ev->type && STATES[im->state].on_answer);
-    uint32_t stale_before = im->stale_count;
     enum fl_import_state next = STATES[im->state].on_answer(im, ev);
-    if (im->stale_count != stale_before)
-        action->note = fl_lease_is_over(&im->lease, ev->now_ms) && im->lease.held
-                           ? "the lease ran out before the work was done; starting over"
-                           : "another import has the episode now; starting over";
     enter(im, ev, next, action);
 }
 
@@ -471,17 +465,19 @@ struct fl_action fl_import_step(struct fl_import *im, const struct fl_event *ev)
     struct fl_action action = {.type = FL_ACTION_NONE};
     switch (ev->type) {
     case FL_EVENT_CANCEL: im->cancel = true; break;
-    case FL_EVENT_RENEWED: on_renewed(im, ev, &action); break;
-    case FL_EVENT_START:
+    case FL_EVENT_RENEWED: on_renewed(im, ev); break;
+    case FL_EVENT_START: FL_ASSERT(im->state == FL_IMPORT_WAIT && im->last_op == 0); break;
     case FL_EVENT_TIME:
     case FL_EVENT_WOKEN: break;
     default: on_answer(im, ev, &action); break;
     }
     if (wait_is_over(im, ev) && action.type == FL_ACTION_NONE)
         enter(im, ev, im->after_wait, &action);
-    else if (action.type == FL_ACTION_NONE)
+    else if (ev->type == FL_EVENT_TIME)
         renew_if_due(im, ev, &action);
     action.wake_at_ms = next_wake_ms(im);
+    action.note = im->note;
+    im->note = NULL;
     return action;
 }
 

@@ -53,7 +53,7 @@ struct failure_case {
 
 static const struct failure_case FAILURES[] = {
     {FL_IMPORT_READ, "wait " AGAIN, NULL, "decide ack", FL_OUTCOME_FAILED},
-    {FL_IMPORT_ENSURE, "wait " AGAIN, NULL, "decide ack", FL_OUTCOME_FAILED},
+    {FL_IMPORT_ENSURE, "wait read ensure " AGAIN, NULL, "decide ack", FL_OUTCOME_FAILED},
     {FL_IMPORT_LEASE, "wait " AGAIN "|release wait " AGAIN, "lease-check release wait " AGAIN,
      "decide ack|decide release ack|release decide ack", FL_OUTCOME_FAILED},
     {FL_IMPORT_LEASE_CHECK, "release wait " AGAIN, NULL, "decide release ack|release decide ack",
