@@ -425,7 +425,7 @@ static void on_renewed(struct fl_import *im, const struct fl_event *ev)
 
 static void renew_if_due(struct fl_import *im, const struct fl_event *ev, struct fl_action *action)
 {
-    if (im->state == FL_IMPORT_RELEASE ||
+    if (im->op == 0 || im->state == FL_IMPORT_RELEASE ||
         !fl_lease_wants_renewal(&im->lease, im->policy, ev->now_ms, ev->progress))
         return;
     fl_lease_renewing(&im->lease, ++im->last_op, ev->now_ms);
@@ -436,7 +436,7 @@ static void renew_if_due(struct fl_import *im, const struct fl_event *ev, struct
 static int64_t next_wake_ms(const struct fl_import *im)
 {
     int64_t wake_ms = im->state == FL_IMPORT_WAIT ? im->wait_until_ms : FL_NEVER_MS;
-    bool renewing = im->lease.held && !im->lease.lost && im->state != FL_IMPORT_RELEASE;
+    bool renewing = im->op != 0 && im->lease.held && !im->lease.lost && im->state != FL_IMPORT_RELEASE;
     return renewing && im->lease.renew_at_ms < wake_ms ? im->lease.renew_at_ms : wake_ms;
 }
 
