@@ -95,6 +95,8 @@ fl_status fl_pg_connection_error(struct fl_err *err, PGconn *conn, const char *w
     bool refused_login =
         uses_password && !PQparameterStatus(conn, "server_version"); /* told after the login */
     const char *advice = refused_login ? LOGIN_ADVICE : POINT_ELSEWHERE;
+    if (strstr(line, "timeout expired"))
+        what = "no answer in time";
     if (!line[0])
         return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s; %s", what, advice);
     return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s: %s; %s", what, line, advice);

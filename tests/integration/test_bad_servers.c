@@ -467,23 +467,20 @@ static void test_user_without_rights(void **state)
     free(dsn);
 }
 
-/* Puts a line in front of pg_hba.conf, so that this role needs its password. */
+/* Puts a line in front of pg_hba.conf, so that this role needs its password; all others are as before. */
 static void demand_password(const char *role, const char *password)
 {
     char sql[512];
-    snprintf(sql, sizeof sql,
-             "DO $$BEGIN CREATE ROLE %s LOGIN SUPERUSER PASSWORD '%s';"
-             " EXCEPTION WHEN duplicate_object THEN NULL; END$$",
-             role, password);
+    snprintf(sql, sizeof sql, "CREATE ROLE %s LOGIN SUPERUSER PASSWORD '%s'", role, password);
     db_exec(fenceline.db, sql);
-    snprintf(sql, sizeof sql,
-             "DO $$BEGIN EXECUTE format('COPY (SELECT %%L UNION ALL"
-             " SELECT * FROM regexp_split_to_table(pg_read_file(%%L), E''\\n'')) TO %%L"
-             " (FORMAT csv, DELIMITER E''\\x01'', QUOTE E''\\x02'')',"
-             " 'host all %s 127.0.0.1/32 scram-sha-256', current_setting('hba_file'),"
-             " current_setting('hba_file')); END$$",
-             role);
-    db_exec(fenceline.db, sql);
+    char *path = db_text(fenceline.db, "SHOW hba_file");
+    char *before = files_read(path, NULL);
+    FILE *file = fopen(path, "we"); /* as it is, with its owner */
+    assert_non_null(file);
+    fprintf(file, "host all %s 127.0.0.1/32 scram-sha-256\n%s", role, before);
+    assert_int_equal(fclose(file), 0);
+    free(before);
+    free(path);
     db_exec(fenceline.db, "SELECT pg_reload_conf()");
 }
 

@@ -448,8 +448,12 @@ static void wait_for_end_of(int64_t backend)
     assert_int_equal(alive, 0);
 }
 
-static const char *const STOP_BEFORE_COMMIT[] = {"FENCELINE_FAIL_POINT=before-commit:stop", NULL};
-static const char *const STOP_BEFORE_CLAIM[] = {"FENCELINE_FAIL_POINT=before-claim:stop", NULL};
+/* No time-out of the server may end what the test makes wait: the importer itself has to. */
+#define NO_SERVER_TIMEOUT "FENCELINE_POSTGRES_TIMEOUT_MS=120000"
+static const char *const STOP_BEFORE_COMMIT[] = {NO_SERVER_TIMEOUT, "FENCELINE_FAIL_POINT=before-commit:stop",
+                                                 NULL};
+static const char *const STOP_BEFORE_CLAIM[] = {NO_SERVER_TIMEOUT, "FENCELINE_FAIL_POINT=before-claim:stop",
+                                                NULL};
 
 /* Waits until it has stopped itself at its fail point: the line comes a moment before. */
 static void wait_until_stopped(struct process *process)
@@ -524,7 +528,7 @@ static void test_commit_sleeps_in_a_trigger(void **state)
             "CREATE TRIGGER sleep_once AFTER INSERT ON fenceline.documents FOR EACH ROW"
             "  EXECUTE FUNCTION public.sleep_once()");
     use_proxies(true);
-    start(&import, "sleeping", "create", NULL);
+    start(&import, "sleeping", "create", LONG_TIMES);
     int64_t backend = wait_for_waiting("commit_", 0);
     proxy_cut_all(&proxies[POSTGRES], true);
     wait_for_end_of(backend);
@@ -572,8 +576,8 @@ static void test_claim_still_runs(void **state)
 /* The claim waits for the test; the lease outlives its time although a renewal was lost. */
 static void renew_through(enum proxy_action action, const char *episode)
 {
-    static const char *const ENV[] = {"FENCELINE_LEASE_TTL_MS=900", "FENCELINE_FAIL_POINT=before-claim:stop",
-                                      NULL};
+    static const char *const ENV[] = {"FENCELINE_LEASE_TTL_MS=900", NO_SERVER_TIMEOUT,
+                                      "FENCELINE_FAIL_POINT=before-claim:stop", NULL};
     struct import import;
     start_stopped(&import, episode, "create", ENV);
     PGconn *lock = lock_row("SELECT FROM fenceline.episodes WHERE episode_id = $1 FOR UPDATE", episode);

@@ -83,10 +83,8 @@ static fl_status read_location(struct fl_json_rows *rows, const struct fl_json *
     if (measure(rows, value, &storable) > rows->doc->limits->field_bytes)
         return fl_json_rows_refuse(rows, value, "location is longer than a text field may be");
     if (!storable) {
-        fl_document_warn(
-            rows->doc, fl_json_line(rows->json, value), "bad-location",
-            "chapter %zu: location holds a number too long or too large to store; it is left out",
-            rows->number);
+        fl_json_rows_warn(rows, value, "bad-location",
+                          "location holds a number too long or too large to store; it is left out");
         return FL_OK;
     }
     *location = fl_json_print(rows->doc->arena, value);
