@@ -59,6 +59,7 @@ static void stop_polling(struct fl_pg *pg)
     uv_close((uv_handle_t *)pg->poll, free_handle);
     pg->poll = NULL;
     pg->poll_fd = -1;
+    pg->poll_events = 0;
 }
 
 static bool watch(struct fl_pg *pg, int events)
@@ -75,6 +76,9 @@ static bool watch(struct fl_pg *pg, int events)
         pg->poll->data = pg;
         pg->poll_fd = fd;
     }
+    if (pg->poll_events == events) /* each change costs system calls */
+        return true;
+    pg->poll_events = events;
     return uv_poll_start(pg->poll, events, on_poll) == 0;
 }
 
@@ -226,8 +230,8 @@ void fl_pg_send(struct fl_pg *pg)
     pg->got_result = false;
     if (pg->state == FL_PG_IDLE)
         pg->state = FL_PG_BUSY;
-    bool sent = PQpipelineSync(pg->conn) == 1 && PQflush(pg->conn) >= 0;
-    if (!sent || !watch(pg, UV_READABLE | UV_WRITABLE))
+    int left = PQpipelineSync(pg->conn) == 1 ? PQflush(pg->conn) : -1;
+    if (left < 0 || !watch(pg, left ? UV_READABLE | UV_WRITABLE : UV_READABLE))
         uv_timer_start(&pg->timer, on_broken, 0, 0);
     else
         await_server(pg);
@@ -346,6 +350,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct fl_pg *pg = poll->data;
     if (!pg)
         return;
+    if (status < 0)
+        pg->poll_events = 0; /* libuv has stopped it */
     if (pg->state == FL_PG_CONNECTING) {
         go_on_connecting(pg);
         return;

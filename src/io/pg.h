@@ -51,7 +51,7 @@ struct fl_pg {
     enum fl_pg_state state;
     PGconn *conn;
     uv_poll_t *poll; /* heap: outlives a closed connection until libuv has let go of it */
-    int poll_fd;
+    int poll_fd, poll_events;
     uv_timer_t timer;
     int idle_ticks;                    /* timer ticks without any byte from the server */
     uint32_t prepared, preparing;      /* bit per statement id: by now; by the batch in flight */

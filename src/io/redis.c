@@ -157,6 +157,7 @@ struct watcher {
     redisAsyncContext *context; /* NULL = closing */
     uv_poll_t poll;
     int events;
+    bool corked; /* commands gather: fl_redis_flush will write them */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -174,8 +175,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void change_events(struct watcher *watcher, int add, int remove)
 {
-    watcher->events = (watcher->events | add) & ~remove;
-    if (watcher->events)
+    int events = (watcher->events | add) & ~remove;
+    if (events == watcher->events) /* each change costs system calls */
+        return;
+    watcher->events = events;
+    if (events)
         uv_poll_start(&watcher->poll, watcher->events, on_poll);
     else
         uv_poll_stop(&watcher->poll);
@@ -191,9 +195,11 @@ static void remove_read(void *watcher)
     change_events(watcher, 0, UV_READABLE);
 }
 
-static void add_write(void *watcher)
+static void add_write(void *pointer)
 {
-    change_events(watcher, UV_WRITABLE, 0);
+    struct watcher *watcher = pointer;
+    if (!watcher->corked)
+        change_events(watcher, UV_WRITABLE, 0);
 }
 
 static void remove_write(void *watcher)
@@ -371,6 +377,21 @@ void fl_redis_send(struct fl_redis *redis, int argc, const char **argv, const si
     redis->waiting++;
     watch_for_silence(redis);
     redisAsyncCommandArgv(redis->context, callback, request, argc, argv, lengths);
+}
+
+void fl_redis_cork(struct fl_redis *redis)
+{
+    if (redis->context && redis->connected)
+        ((struct watcher *)redis->context->ev.data)->corked = true;
+}
+
+void fl_redis_flush(struct fl_redis *redis)
+{
+    struct watcher *watcher = redis->context ? redis->context->ev.data : NULL;
+    if (!watcher || !watcher->corked)
+        return;
+    watcher->corked = false;
+    redisAsyncHandleWrite(redis->context);
 }
 
 void fl_redis_answered(struct fl_redis *redis, const redisReply *reply)

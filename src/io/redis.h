@@ -53,6 +53,11 @@ FL_CHECKED fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err);
 void fl_redis_send(struct fl_redis *redis, int argc, const char **argv, const size_t *lengths,
                    redisCallbackFn *callback, void *request);
 
+/* Between cork and flush commands only gather; flush writes them all at once. It may find the connection
+ * broken, and then calls back from within: only from the loop, never from a caller's start(). */
+void fl_redis_cork(struct fl_redis *redis);
+void fl_redis_flush(struct fl_redis *redis);
+
 /* For a callback without a reply: FL_LOST, or FL_UNAVAILABLE if the connection never stood. Fills *err. */
 fl_status fl_redis_lost(const struct fl_redis *redis, struct fl_err *err);
 

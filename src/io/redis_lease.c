@@ -156,7 +156,8 @@ static void send_acquire(struct fl_redis_lease *lease, struct fl_request *reques
         fl_slice_from(waiter),
         FL_SLICE(WAITER_TTL_MS),
     };
-    fl_redis_script_send(&lease->commands, FL_SCRIPT_ACQUIRE, full_text, 3, 7, arguments, on_reply, request);
+    fl_redis_script_send(&lease->commands, &lease->scripts, FL_SCRIPT_ACQUIRE, full_text, 3, 7, arguments,
+                         on_reply, request);
 }
 
 static void send_renew(struct fl_redis_lease *lease, struct fl_request *request, bool full_text)
@@ -166,7 +167,8 @@ static void send_renew(struct fl_redis_lease *lease, struct fl_request *request,
     snprintf(ttl, sizeof ttl, "%" PRId64, im->policy->lease_ttl_ms);
     const struct fl_slice arguments[] = {fl_redis_lease_key(im->job.episode, "lease", key),
                                          fl_slice_from(im->lease.nonce.hex), fl_slice_from(ttl)};
-    fl_redis_script_send(&lease->commands, FL_SCRIPT_RENEW, full_text, 1, 2, arguments, on_reply, request);
+    fl_redis_script_send(&lease->commands, &lease->scripts, FL_SCRIPT_RENEW, full_text, 1, 2, arguments,
+                         on_reply, request);
 }
 
 static void send_release(struct fl_redis_lease *lease, struct fl_request *request, bool full_text)
@@ -176,7 +178,8 @@ static void send_release(struct fl_redis_lease *lease, struct fl_request *reques
     const struct fl_slice arguments[] = {fl_redis_lease_key(im->job.episode, "lease", keys[0]),
                                          fl_redis_lease_key(im->job.episode, "waiters", keys[1]),
                                          fl_slice_from(im->lease.nonce.hex)};
-    fl_redis_script_send(&lease->commands, FL_SCRIPT_RELEASE, full_text, 2, 1, arguments, on_reply, request);
+    fl_redis_script_send(&lease->commands, &lease->scripts, FL_SCRIPT_RELEASE, full_text, 2, 1, arguments,
+                         on_reply, request);
 }
 
 static void send_check(struct fl_redis_lease *lease, struct fl_request *request)
@@ -272,8 +275,10 @@ static void dispatch(uv_prepare_t *handle)
         send_ping(lease);
     if (!lease->wakes.context && !uv_is_active((uv_handle_t *)&lease->resubscribe))
         subscribe(lease);
+    fl_redis_cork(&lease->commands);
     for (struct fl_link *link; (link = fl_list_take_first(&lease->queue));)
         send_command(lease, FL_CONTAINER(link, struct fl_request, link), false);
+    fl_redis_flush(&lease->commands);
 }
 
 static void start(void *self, struct fl_request *request)
@@ -328,6 +333,7 @@ void fl_redis_lease_init(struct fl_redis_lease *lease, uv_loop_t *loop,
 {
     *lease = (struct fl_redis_lease){.port = {.self = lease, .start = start}, .loop = loop, .holder = holder};
     fl_list_init(&lease->queue);
+    fl_redis_scripts_init(&lease->scripts);
     snprintf(lease->channel, sizeof lease->channel, "fenceline:wake:%016" PRIx64 "%016" PRIx64, random[0],
              random[1]);
     fl_redis_init(&lease->commands, loop, address, timeout_ms);

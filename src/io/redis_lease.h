@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "fenceline/ports.h"
 #include "io/redis.h"
+#include "io/redis_script.h"
 
 enum { FL_LEASE_KEY_BYTES = 3 * 255 + 32 };
 
@@ -19,6 +20,7 @@ struct fl_redis_lease {
     struct fl_redis wakes;    /* subscribed to this process' own channel */
     uv_timer_t resubscribe;
     uv_prepare_t dispatch;
+    struct fl_redis_scripts scripts;
     struct fl_link queue;
     char channel[64];
     void (*alive)(void *owner, fl_status status, const struct fl_err *err); /* waits for a ping, or NULL */

@@ -17,7 +17,7 @@ static const char *text_of(enum fl_script script)
     return TEXTS[script];
 }
 
-static void take_sha1(const char *text, char hex[2 * SHA1_DIGEST_SIZE + 1])
+static void take_sha1(const char *text, char hex[FL_SCRIPT_SHA1_BYTES])
 {
     struct sha1_ctx sha1;
     uint8_t digest[SHA1_DIGEST_SIZE];
@@ -28,17 +28,22 @@ static void take_sha1(const char *text, char hex[2 * SHA1_DIGEST_SIZE + 1])
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-void fl_redis_script_send(struct fl_redis *redis, enum fl_script script, bool full_text, int key_count,
-                          int arg_count, const struct fl_slice *keys_and_args, redisCallbackFn *callback,
-                          void *request)
+void fl_redis_scripts_init(struct fl_redis_scripts *scripts)
+{
+    for (int script = 0; script < FL_SCRIPT_COUNT; script++)
+        take_sha1(text_of((enum fl_script)script), scripts->sha1[script]);
+}
+
+void fl_redis_script_send(struct fl_redis *redis, const struct fl_redis_scripts *scripts,
+                          enum fl_script script, bool full_text, int key_count, int arg_count,
+                          const struct fl_slice *keys_and_args, redisCallbackFn *callback, void *request)
 {
     const char *argv[FL_SCRIPT_ARGS + 3];
     size_t lengths[FL_SCRIPT_ARGS + 3];
-    char sha1[2 * SHA1_DIGEST_SIZE + 1], keys[16];
+    char keys[16];
     FL_ASSERT(key_count + arg_count <= FL_SCRIPT_ARGS);
-    take_sha1(text_of(script), sha1);
     argv[0] = full_text ? "EVAL" : "EVALSHA";
-    argv[1] = full_text ? text_of(script) : sha1;
+    argv[1] = full_text ? text_of(script) : scripts->sha1[script];
     snprintf(keys, sizeof keys, "%d", key_count);
     argv[2] = keys;
     for (int i = 0; i < 3; i++)

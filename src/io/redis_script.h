@@ -9,13 +9,20 @@
 
 enum fl_script { FL_SCRIPT_ACQUIRE, FL_SCRIPT_RENEW, FL_SCRIPT_RELEASE, FL_SCRIPT_COUNT };
 
-enum { FL_SCRIPT_ARGS = 12 };
+enum { FL_SCRIPT_ARGS = 12, FL_SCRIPT_SHA1_BYTES = 41 };
+
+/* The names by which the server knows the scripts. */
+struct fl_redis_scripts {
+    char sha1[FL_SCRIPT_COUNT][FL_SCRIPT_SHA1_BYTES];
+};
+
+void fl_redis_scripts_init(struct fl_redis_scripts *scripts);
 
 /* Calls the script with its keys and arguments (together at most FL_SCRIPT_ARGS). full_text: EVAL instead of
  * EVALSHA. */
-void fl_redis_script_send(struct fl_redis *redis, enum fl_script script, bool full_text, int key_count,
-                          int arg_count, const struct fl_slice *keys_and_args, redisCallbackFn *callback,
-                          void *request);
+void fl_redis_script_send(struct fl_redis *redis, const struct fl_redis_scripts *scripts,
+                          enum fl_script script, bool full_text, int key_count, int arg_count,
+                          const struct fl_slice *keys_and_args, redisCallbackFn *callback, void *request);
 
 /* Did the server not know the script? Then send it again with its full text. */
 bool fl_redis_script_unknown(const redisReply *reply);

@@ -84,7 +84,7 @@ static const struct bad_file bad_files[] = {
     {"latin.srt", "1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9\n", 0, "byte 36"},
     {"overlong.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n\xc0\xaf\n", 0, "UTF-8"},
     {"surrogate.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n\xed\xa0\x80\n", 0, "UTF-8"},
-    {"uescape.chapters.json", "{\"chapters\":[{\"startTime\":0,\"title\":\"a\\u0000b\"}]}", 0, "NUL"},
+    {"uescape.chapters.json", "{\"chapters\":[{\"startTime\":0,\"title\":\"a\\u0000b\"}]}", 0, "U+0000"},
     {"kind.chapters.json", "1\n00:00:01,000 --> 00:00:02,000\nHello\n", 0, "transcript"},
     {"kind.srt", "{\"chapters\":[{\"startTime\":0,\"title\":\"a\"}]}", 0, "chapters"},
     {"unknown.srt", "Dear diary, nothing happened.\n", 0, "line 1"},
@@ -202,7 +202,7 @@ static void test_missing(void **state)
                                             "good.chapters.json/x.srt", "good.chapters.json");
     assert_line(missing, "nosuch.chapters.json", "no such file");
     assert_line(missing, "folder:", "EPISODE.chapters.json");
-    line_about(missing, "good.chapters.json/x.srt");
+    free(line_about(missing, "good.chapters.json/x.srt"));
     fenceline_assert_chapters("good", "good", ROWS);
     /* Nothing was known about these, so there is no job. */
     assert_int_equal(fenceline_count("jobs"), 1);

@@ -78,6 +78,7 @@ static void set_defaults(void)
 {
     fenceline.redis_url = services_redis_url(&fenceline.services);
     fenceline.postgres_dsn = fenceline.dsn;
+    fenceline.env = NULL;
     fenceline.secret = NULL;
     is_fast = false;
 }
@@ -181,6 +182,13 @@ static void set_variable(struct environment *env, const char *const *more, const
     env->list[env->count++] = text;
 }
 
+static void add_variable(struct environment *env, const char *text)
+{
+    if (env->count + 1 >= ENV_MAX)
+        LIB_FAIL("more than %d variables for one run", ENV_MAX);
+    env->list[env->count++] = text;
+}
+
 static void build_environment(struct environment *env, const char *const *more)
 {
     static const char *const inherited[] = {"PATH",         "HOME",          "TMPDIR",     "ASAN_OPTIONS",
@@ -189,11 +197,12 @@ static void build_environment(struct environment *env, const char *const *more)
         set_variable(env, more, inherited[i], getenv(inherited[i]));
     set_variable(env, more, "FENCELINE_REDIS", fenceline.redis_url);
     set_variable(env, more, "FENCELINE_POSTGRES", fenceline.postgres_dsn);
-    for (; more != NULL && *more != NULL; more++) {
-        if (env->count + 1 >= ENV_MAX)
-            LIB_FAIL("more than %d variables for one run", ENV_MAX);
-        env->list[env->count++] = *more;
+    for (const char *const *of_test = fenceline.env; of_test != NULL && *of_test != NULL; of_test++) {
+        if (!is_named_in(more, *of_test, strcspn(*of_test, "=")))
+            add_variable(env, *of_test);
     }
+    for (; more != NULL && *more != NULL; more++)
+        add_variable(env, *more);
 }
 
 struct process *fenceline_start(const struct process_spec *spec)

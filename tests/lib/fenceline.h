@@ -51,8 +51,8 @@
 /* How long one run may take, unless the test says otherwise. Far more than any run needs. */
 enum { FENCELINE_RUN_MS = 60000 };
 
-/* What the running test has. Read it; only secret, redis_url and postgres_dsn are for tests to change, and
- * all three are set again for the next test. */
+/* What the running test has. Read it; only the last four are for tests to change, and they are set again for
+ * the next test. */
 struct fenceline {
     struct services services;
     char dsn[SERVICES_DSN_BYTES]; /* the test's database, direct */
@@ -62,6 +62,7 @@ struct fenceline {
 
     const char *redis_url;    /* what the program is told: the server itself, or say a proxy */
     const char *postgres_dsn; /* the same; default: dsn */
+    const char *const *env;   /* as in process.h, for every run of this test; a run's own env wins. Or NULL */
     const char *secret;       /* must never appear in any output; NULL: nothing to look for */
 };
 extern struct fenceline fenceline;
