@@ -118,7 +118,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tools/setup check
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
-	@tests/run -j $(shell nproc) build/test/unit/test_* build/test/integration/test_*
+	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -129,7 +129,7 @@ unit-programs: $(UNIT)
 
 integration: ## integration tests on real servers that they start themselves
 	@$(TEST_BUILDS)
-	@tests/run -j $(shell nproc) build/test/integration/test_*
+	@tests/run -j $$((2 * $(shell nproc))) build/test/integration/test_*
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

@@ -50,9 +50,10 @@ BEGIN
     RETURN claimed;
 END $$;
 
--- A word for the shell inside a message that is itself quoted with '...'.
+-- A word for the shell inside a message that is itself quoted with '...'; one that looks like an option comes after --.
 CREATE FUNCTION fenceline.shell_word(word text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN word ~ '^[A-Za-z0-9._/:@%+,-]+$' THEN word
+    SELECT CASE WHEN word ~ '^-' THEN '-- ' ELSE '' END ||
+           CASE WHEN word ~ '^[A-Za-z0-9._/:@%+,-]+$' THEN word
                 ELSE '"' || regexp_replace(word, '(["\\$`!])', '\\\1', 'g') || '"' END
 $$;
 

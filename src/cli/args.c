@@ -232,6 +232,17 @@ static fl_status check_positional(struct fl_args *args, struct fl_err *err)
     return fl_err_set(err, FL_USAGE, "unknown kind '%.80s': chapters or transcript", args->paths[1]);
 }
 
+/* An id on the command line that no episode can have is wrong usage, not bad input. */
+static fl_status check_episode(const struct fl_args *args, struct fl_err *err)
+{
+    bool is_first = strncmp(fl_command_infos[args->command].positional, "EPISODE", 7) == 0;
+    const char *episode = is_first ? args->paths[0] : args->episode;
+    if (!episode || fl_episode_check(fl_slice_from(episode), err) == FL_OK)
+        return FL_OK;
+    err->code = FL_USAGE;
+    return FL_USAGE;
+}
+
 static fl_status check_mode(struct fl_args *args, bool mode_given, struct fl_err *err)
 {
     bool has_version = args->if_version != FL_ARGS_NOT_GIVEN;
@@ -284,6 +295,8 @@ static fl_status check_contradictions(struct fl_args *args, bool mode_given, str
     fl_status status = check_mode(args, mode_given, err);
     if (status == FL_OK)
         status = check_positional(args, err);
+    if (status == FL_OK)
+        status = check_episode(args, err);
     if (status == FL_OK)
         status = check_secrets(args, err);
     if (status != FL_OK)

@@ -2,7 +2,6 @@
 #include "base/slice.h"
 #include "cli/commands.h"
 #include "cli/import_report.h"
-#include "core/job.h"
 
 enum { EXIT_INTERRUPTED = 130 };
 
@@ -39,11 +38,6 @@ int fl_cmd_delete(struct fl_args *args, struct fl_settings *settings)
     struct fl_importer_calls calls = {.owner = &run, .next = next_item, .result = on_result};
     struct fl_importer_end end = {0};
     struct fl_err err = {0};
-    if (fl_episode_check(run.episode, &err) != FL_OK) {
-        err.code = FL_USAGE;
-        fl_print_error(&err);
-        return fl_status_exit_code(FL_USAGE);
-    }
     fl_import_report_init(&run.report, args, args->kind == FL_KIND_NONE ? 2 : 1);
     fl_status status = fl_importer_run(settings, &calls, &end, &err);
     int exit_code = fl_import_report_finish(&run.report);

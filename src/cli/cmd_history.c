@@ -71,7 +71,7 @@ int fl_cmd_history(struct fl_args *args, struct fl_settings *settings)
 {
     struct fl_pg_sync *pg;
     struct fl_err err = {0};
-    fl_status status = fl_report_open(args, settings, &pg, &err);
+    fl_status status = fl_report_open(settings, &pg, &err);
     if (status == FL_OK)
         status = show_history(args, pg, &err);
     if (status != FL_OK)

@@ -206,23 +206,13 @@ static fl_status read_standard_input(struct import_run *run, struct fl_err *err)
     return status;
 }
 
-static fl_status check_episode_option(const struct fl_args *args, struct fl_err *err)
-{
-    if (!args->episode || fl_episode_check(fl_slice_from(args->episode), err) == FL_OK)
-        return FL_OK;
-    err->code = FL_USAGE;
-    return FL_USAGE;
-}
-
 int fl_cmd_import(struct fl_args *args, struct fl_settings *settings)
 {
     struct import_run run = {.args = args, .settings = settings};
     struct fl_err err = {0};
     int exit_code;
     fl_arena_init(&run.arena, ARENA_BYTES);
-    fl_status status = check_episode_option(args, &err);
-    if (status == FL_OK)
-        status = fl_paths_expand(&run.paths, &run.arena, args->paths, args->path_count, &err);
+    fl_status status = fl_paths_expand(&run.paths, &run.arena, args->paths, args->path_count, &err);
     if (status == FL_OK)
         status = read_standard_input(&run, &err);
     if (status != FL_OK) {

@@ -3,18 +3,14 @@
 #include "cli/report.h"
 
 #include "base/slice.h"
-#include "core/job.h"
 #include "io/pg_report.h"
 #include "io/pg_schema.h"
 #include "io/pg_sync.h"
 
-fl_status fl_report_open(const struct fl_args *args, const struct fl_settings *settings,
-                         struct fl_pg_sync **pg, struct fl_err *err)
+fl_status fl_report_open(const struct fl_settings *settings, struct fl_pg_sync **pg, struct fl_err *err)
 {
     *pg = NULL;
-    fl_status status = fl_episode_check(fl_slice_from(args->paths[0]), err);
-    if (status == FL_OK)
-        status = fl_pg_sync_open(pg, settings->postgres_dsn, settings->postgres_timeout_ms, err);
+    fl_status status = fl_pg_sync_open(pg, settings->postgres_dsn, settings->postgres_timeout_ms, err);
     if (status == FL_OK)
         status = fl_pg_schema_check(*pg, err);
     if (status == FL_OK)

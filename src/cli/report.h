@@ -9,10 +9,10 @@
 struct fl_pg_rows;
 struct fl_pg_sync;
 
-/* Checks the EPISODE argument, connects, checks the schema, and begins a read-only transaction. On FL_OK the
+/* Connects, checks the schema, and begins a read-only transaction. On FL_OK the
  * caller closes *pg. */
-FL_CHECKED fl_status fl_report_open(const struct fl_args *args, const struct fl_settings *settings,
-                                    struct fl_pg_sync **pg, struct fl_err *err);
+FL_CHECKED fl_status fl_report_open(const struct fl_settings *settings, struct fl_pg_sync **pg,
+                                    struct fl_err *err);
 
 /* Cells from a column; null stays null. */
 struct fl_cell fl_report_text(const struct fl_pg_rows *rows, size_t row, int column);

@@ -607,9 +607,9 @@ static void test_renew(void **state)
 
 /* ---- packets that come late ---- */
 
-static const char *const SHORT_TIMES[] = {"FENCELINE_POSTGRES_TIMEOUT_MS=1000",
-                                          "FENCELINE_REDIS_TIMEOUT_MS=500", "FENCELINE_JOB_MAX_ATTEMPTS=4",
-                                          "FENCELINE_LEASE_TTL_MS=30000", NULL};
+static const char *const SHORT_TIMES[] = {
+    "FENCELINE_POSTGRES_TIMEOUT_MS=1000", "FENCELINE_REDIS_TIMEOUT_MS=500", "FENCELINE_JOB_MAX_ATTEMPTS=4",
+    "FENCELINE_JOB_PATIENCE_MS=10000",    "FENCELINE_LEASE_TTL_MS=30000",   NULL};
 
 static const struct cut HELD[] = {
     {.name = "held-acquire", REDIS, PROXY_HOLD, NULL, ACQUIRE},
@@ -679,9 +679,9 @@ static const char *const REDIS_SILENCES[] = {NULL, "before-lease"};
 static const char *const POSTGRES_SILENCES[] = {NULL, "before-read", "before-claim", "before-commit"};
 enum { SILENCES_MAX = COUNT(POSTGRES_SILENCES) };
 
-static const char *const SHORTEST_TIMES[] = {"FENCELINE_POSTGRES_TIMEOUT_MS=500",
-                                             "FENCELINE_REDIS_TIMEOUT_MS=500", "FENCELINE_JOB_MAX_ATTEMPTS=2",
-                                             "FENCELINE_LEASE_TTL_MS=30000", NULL};
+static const char *const SHORTEST_TIMES[] = {
+    "FENCELINE_POSTGRES_TIMEOUT_MS=500", "FENCELINE_REDIS_TIMEOUT_MS=500", "FENCELINE_JOB_MAX_ATTEMPTS=2",
+    "FENCELINE_JOB_PATIENCE_MS=500",     "FENCELINE_LEASE_TTL_MS=30000",   NULL};
 
 /* Starts an import that stops there, if that is a place. */
 static void start_for_silence(struct import *import, const char *fail_point, const char *const *times)
