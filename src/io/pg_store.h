@@ -85,6 +85,12 @@ void fl_pg_store_submit(struct fl_pg_store *store, struct fl_submit *submit);
 void fl_pg_store_close(struct fl_pg_store *store);
 void fl_pg_store_free(struct fl_pg_store *store);
 
+/* pg_steps.c: puts the lane's batch on its connection; reads one result into the events of the lane
+ * (fl_pg_events); and tells whether a group's batch is one call each in a shared transaction. */
+void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane);
+void fl_pg_steps_read(void *lane, struct fl_pg *pg, int index, const PGresult *result);
+bool fl_pg_steps_share_a_transaction(enum fl_store_group group);
+
 /* pg_commit.c, pg_jobs.c: the statements of one group; they add to the lane's connection and read its
  * results. */
 void fl_pg_commit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_request *request);
