@@ -9,6 +9,7 @@ VERSION    := 0.1.0
 VARIANT ?= release
 B       := build/$(VARIANT)
 V       ?=
+PARALLEL := -j$(shell nproc)
 Q       := $(if $(V),,@)
 
 CC         ?= cc
@@ -99,7 +100,7 @@ setup: ## install what is missing from Debian's packages
 	@tools/setup run
 
 run: setup ## the whole demonstration: servers, import, refusal, race, rows
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@tools/run-demo build/release/fenceline
 
 stop: ## end the servers of `make run`
@@ -107,7 +108,6 @@ stop: ## end the servers of `make run`
 
 # ---- testing ----
 
-PARALLEL := -j$(shell nproc)
 # One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
 TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
