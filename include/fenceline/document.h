@@ -89,8 +89,9 @@ void fl_document_warn(struct fl_document *doc, uint32_t line, const char *rule, 
     __attribute__((format(printf, 4, 5)));
 
 /* Ends the document: stable sort by start (warning "unsorted" at the first row out of order), a missing end
- * becomes the start of the next row (the last stays FL_END_NONE), warnings "equal-start" and "overlap" for
- * chapters, checksum. FL_INVALID if there are no rows, or if limits->strict and anything was warned of.
+ * becomes the start of the next row (of the next later one in a transcript; the last stays FL_END_NONE),
+ * warnings "equal-start" and "overlap" for chapters, checksum. FL_INVALID if there are no rows, or if
+ * limits->strict and anything was warned of.
  *
  * Checksum: SHA-256 over, per row in order, each field as "<bytes>:<text>," or "-," when null; times in
  * decimal milliseconds as "<n>,", toc as "1," or "0,"; the row ends with LF. Field order is that of the

@@ -58,7 +58,7 @@ static bool add_block(struct fl_arena *arena, size_t at_least_bytes)
 
 void *fl_arena_alloc(struct fl_arena *arena, size_t size_bytes)
 {
-    if (size_bytes > arena->limit_bytes)
+    if (size_bytes > arena->limit_bytes || size_bytes > SIZE_MAX - ALIGNMENT)
         return NULL;
     size_t rounded = (size_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if ((!arena->next || rounded > (size_t)(arena->end - arena->next)) && !add_block(arena, rounded))

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/slice.h"
+#include "base/utf8.h"
+
 static const struct {
     const char *text;
     bool retryable;
@@ -15,24 +18,32 @@ static const struct {
 #undef X
 };
 
-/* Error texts quote hostile input: no control character may reach a terminal or break a log line, and a cut
- * must not leave half a character. */
+/* Error texts quote hostile input: no control character may reach a terminal or break a log line, no invalid
+ * byte a database, and a cut must not leave half a character. What is replaced becomes '?'; a last line end
+ * goes. */
 static void make_one_line(char *text, bool was_cut)
 {
-    size_t length = strlen(text);
-    if (was_cut) {
-        while (length && ((unsigned char)text[length - 1] & 0xc0) == 0x80)
-            length--;
-        if (length && (unsigned char)text[length - 1] >= 0xc0)
-            length--;
-        text[length] = '\0';
+    struct fl_slice rest = fl_slice_from(text);
+    char *out = text;
+    if (rest.len && rest.ptr[rest.len - 1] == '\n')
+        rest.len--;
+    while (rest.len) {
+        struct fl_slice next = {rest.ptr, rest.len < 4 ? rest.len : 4};
+        size_t length = fl_utf8_bad_length(rest);
+        bool good = fl_utf8_valid_prefix(next) >= 1;
+        if (good && !fl_utf8_is_control(fl_utf8_next(&next))) {
+            length = (size_t)(next.ptr - rest.ptr);
+            memmove(out, rest.ptr, length);
+            out += length;
+        } else if (good) {
+            length = (size_t)(next.ptr - rest.ptr);
+            *out++ = '?';
+        } else if (!was_cut || length < rest.len) {
+            *out++ = '?';
+        }
+        rest = (struct fl_slice){rest.ptr + length, rest.len - length};
     }
-    for (unsigned char *c = (unsigned char *)text; *c; c++) {
-        if (*c < 0x20 || *c == 0x7f)
-            *c = c[0] == '\n' && !c[1] ? '\0' : '?';
-        else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-            *c++ = '?', *c = '?';
-    }
+    *out = '\0';
 }
 
 fl_status fl_err_vset(struct fl_err *err, fl_status code, const char *format, va_list args)

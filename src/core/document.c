@@ -245,22 +245,31 @@ static fl_status sort_rows(struct fl_document *doc, struct fl_err *err)
     return reorder(doc, keys, err);
 }
 
-/* Chapters must not overlap for a listener, so that is worth a warning; people in a transcript do talk at
- * once. */
+/* A missing end is the start of what comes next. Segments of one block share its start: for them, what comes
+ * next is the next block, and the last block has no end. */
 static void fill_ends(struct fl_document *doc)
 {
+    int64_t later_ms = FL_END_NONE;
+    for (size_t i = doc->row_count; i-- > 0;) {
+        bool is_last = i + 1 == doc->row_count;
+        int64_t next_ms = is_last ? FL_END_NONE : start_ms(doc, i + 1), *end = end_ms(doc, i);
+        if (next_ms > start_ms(doc, i))
+            later_ms = next_ms;
+        if (*end == FL_END_NONE)
+            *end = doc->kind == FL_CHAPTERS ? next_ms : later_ms;
+    }
+}
+
+/* Chapters must not overlap for a listener, so that is worth a warning; people in a transcript do talk at
+ * once. */
+static void warn_of_overlaps(struct fl_document *doc)
+{
     for (size_t i = 0; i + 1 < doc->row_count; i++) {
-        int64_t next_ms = start_ms(doc, i + 1), *end = end_ms(doc, i);
-        /* Segments of one block share its start: the last block has no end, not one at its beginning. */
-        bool next_is_later = next_ms > start_ms(doc, i);
-        if (*end == FL_END_NONE && (doc->kind == FL_CHAPTERS || next_is_later))
-            *end = next_ms;
-        if (doc->kind != FL_CHAPTERS)
-            continue;
+        int64_t next_ms = start_ms(doc, i + 1);
         if (start_ms(doc, i) == next_ms)
             fl_document_warn(doc, line_of(doc, i + 1), "equal-start",
                              "starts at the same time as another chapter");
-        else if (*end > next_ms)
+        else if (*end_ms(doc, i) > next_ms)
             fl_document_warn(doc, line_of(doc, i), "overlap", "ends after the next chapter has started");
     }
 }
@@ -341,6 +350,8 @@ fl_status fl_document_finish(struct fl_document *doc, struct fl_err *err)
     if (status != FL_OK)
         return status;
     fill_ends(doc);
+    if (doc->kind == FL_CHAPTERS)
+        warn_of_overlaps(doc);
     take_checksum(doc);
     return doc->limits->strict && doc->warning_count ? refuse_warnings(doc, err) : FL_OK;
 }

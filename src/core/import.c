@@ -169,6 +169,7 @@ static enum fl_import_state on_ensured(struct fl_import *im, const struct fl_eve
 static enum fl_import_state wait_for_holder(struct fl_import *im, const struct fl_event *ev)
 {
     fl_lease_end(&im->lease);
+    im->trouble_since_ms = FL_NEVER_MS; /* both servers have answered: a later absence is another one */
     if (im->busy_since_ms == FL_NEVER_MS)
         im->busy_since_ms = ev->now_ms;
     int64_t give_up_ms = im->busy_since_ms + im->policy->wait_lock_ms;
@@ -236,8 +237,9 @@ static enum fl_import_state on_lease_seen(struct fl_import *im, const struct fl_
     return ev->lease_seen.mine ? on_granted(im, ev, ev->lease_seen.token) : overtaken(im, ev);
 }
 
-static enum fl_import_state load(const struct fl_import *im)
+static enum fl_import_state load(struct fl_import *im)
 {
+    im->busy_since_ms = FL_NEVER_MS;
     return im->job.mode == FL_MODE_DELETE ? FL_IMPORT_COMMIT : FL_IMPORT_FETCH;
 }
 
@@ -248,7 +250,6 @@ static enum fl_import_state on_claimed(struct fl_import *im, const struct fl_eve
         return FL_IMPORT_CLAIM_CHECK;
     if (ev->status != FL_OK)
         return retry(im, ev);
-    im->busy_since_ms = FL_NEVER_MS;
     return ev->claimed.claimed ? load(im) : overtaken(im, ev);
 }
 

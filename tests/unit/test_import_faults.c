@@ -257,6 +257,68 @@ static void test_servers_that_stay_away(void **state)
     }
 }
 
+/* Redis answers nothing for away_ms from now on; Postgres does. True if the import lived through it.
+ */
+static bool outlives_outage(struct rig *rig, fl_status status, int64_t away_ms)
+{
+    rig_reach(rig, FL_IMPORT_LEASE);
+    int64_t back_ms = rig->now_ms + away_ms;
+    while (rig->import.state != FL_IMPORT_DONE && rig->now_ms < back_ms && rig->steps < 2000)
+        if (rig->flying.type == FL_ACTION_LEASE || rig->flying.type == FL_ACTION_LEASE_CHECK ||
+            rig->flying.type == FL_ACTION_RELEASE)
+            rig_refuse(rig, status);
+        else
+            rig_next(rig);
+    return rig->import.state != FL_IMPORT_DONE && rig->import.want == FL_OUTCOME_OPEN;
+}
+
+/* A server that restarts must not cost a job, however often it is tried meanwhile. */
+static void test_patience_with_a_server_that_is_away(void **state)
+{
+    (void)state;
+    static const struct {
+        fl_status status;
+        int64_t patience_ms, away_ms;
+        bool outlives;
+    } CASES[] = {
+        {FL_UNAVAILABLE, 60000, 40000, true},  {FL_LOST, 60000, 40000, true},
+        {FL_UNAVAILABLE, 60000, 90000, false}, {FL_LOST, 60000, 90000, false},
+        {FL_UNAVAILABLE, 0, 40000, false},     {FL_TRANSIENT, 60000, 40000, false}, /* there, but failing */
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct rig rig;
+        rig_init(&rig, FL_MODE_CREATE);
+        rig.policy.patience_ms = CASES[i].patience_ms;
+        rig_start(&rig);
+        assert_int_equal(outlives_outage(&rig, CASES[i].status, CASES[i].away_ms), CASES[i].outlives);
+        rig_finish(&rig);
+        if (CASES[i].outlives)
+            rig_assert_end(&rig, FL_OUTCOME_IMPORTED, 0);
+        else
+            assert_int_not_equal(fl_import_exit_code(&rig.import), 0);
+    }
+}
+
+/* Each absence is measured from its own beginning, not from some error long before. */
+static void test_patience_counts_from_each_outage(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, FL_MODE_CREATE);
+    rig.policy.patience_ms = 10000;
+    rig_start(&rig);
+    rig_refuse(&rig, FL_UNAVAILABLE); /* a short blip */
+    rig.world.other_remaining_ms = RIG_TTL_MS;
+    rig_reach(&rig, FL_IMPORT_LEASE);
+    rig_reach(&rig, FL_IMPORT_WAIT);
+    rig.now_ms += 60000; /* then all is well for a minute, but somebody has the episode */
+    rig.world.other_remaining_ms = 0;
+    rig_wake(&rig);
+    assert_true(outlives_outage(&rig, FL_UNAVAILABLE, 6000));
+    rig_finish(&rig);
+    rig_assert_end(&rig, FL_OUTCOME_IMPORTED, 0);
+}
+
 /* Redis is away, Postgres is there: somehow ended, nothing imported, in bounded time. */
 static void test_redis_that_stays_away(void **state)
 {
@@ -383,6 +445,27 @@ static void test_lost_claim_that_took_effect(void **state)
     rig_finish(&rig);
     assert_string_equal(rig.trace, "read lease claim claim-check fetch parse commit release ack");
     rig_assert_end(&rig, FL_OUTCOME_IMPORTED, 0);
+}
+
+/* A claim found by looking is a claim: whoever holds the episode waits for nobody. */
+static void test_found_claim_ends_the_wait(void **state)
+{
+    (void)state;
+    struct rig rig;
+    stand_in(&rig, FL_IMPORT_WAIT);
+    rig.now_ms += RIG_WAIT_LOCK_MS - RIG_LOOK_MS;
+    rig_wake(&rig);
+    rig_reach(&rig, FL_IMPORT_CLAIM);
+    rig_lose(&rig, true);
+    rig_reach(&rig, FL_IMPORT_COMMIT);
+    assert_int_equal(rig.import.busy_since_ms, FL_NEVER_MS);
+    rig.world.fence++; /* stale, and then busy again for the first time */
+    rig_reach(&rig, FL_IMPORT_WAIT);
+    rig.now_ms += RIG_LOOK_MS * 2;
+    rig.world.other_remaining_ms = RIG_TTL_MS;
+    rig_reach(&rig, FL_IMPORT_LEASE);
+    rig_answer(&rig);
+    rig_assert_state(&rig, FL_IMPORT_WAIT);
 }
 
 /* Same number, other nonce: a Redis rolled back handed the token out twice. */
@@ -755,6 +838,7 @@ static void walk_begin(struct walk *walk)
     rig->random = roll(walk, UINT64_MAX);
     rig->policy.wait_lock_ms = (int64_t)roll(walk, 3) * RIG_LOOK_MS * 4;
     rig->policy.max_attempts = 1 + (uint32_t)roll(walk, 8);
+    rig->policy.patience_ms = (int64_t)roll(walk, 3) * 2000;
     rig->world.episode_found = roll(walk, 4);
     rig->import.job.if_version = roll(walk, 2) ? 5 : 0;
     if (rig->world.episode_found && roll(walk, 2)) {
@@ -953,6 +1037,8 @@ int main(void)
         cmocka_unit_test(test_woken_while_the_busy_answer_travels),
         cmocka_unit_test(test_gives_up_after_max_attempts),
         cmocka_unit_test(test_servers_that_stay_away),
+        cmocka_unit_test(test_patience_with_a_server_that_is_away),
+        cmocka_unit_test(test_patience_counts_from_each_outage),
         cmocka_unit_test(test_redis_that_stays_away),
         cmocka_unit_test(test_decide_gives_up_in_the_end),
         cmocka_unit_test(test_lost_decision_is_found),
@@ -961,6 +1047,7 @@ int main(void)
         cmocka_unit_test(test_found_lease_counts_from_the_lost_acquire),
         cmocka_unit_test(test_found_token_is_checked_too),
         cmocka_unit_test(test_lost_claim_that_took_effect),
+        cmocka_unit_test(test_found_claim_ends_the_wait),
         cmocka_unit_test(test_lost_claim_of_somebody_else),
         cmocka_unit_test(test_lost_commit_that_took_effect),
         cmocka_unit_test(test_lost_commit_without_transaction_id),
