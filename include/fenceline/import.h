@@ -227,10 +227,12 @@ struct fl_import {
     const char *note;        /* for the next action */
     uint32_t attempts;       /* operating errors so far */
     uint32_t resolve_attempts;
-    uint32_t stale_count;     /* claims and leases lost to others */
-    uint32_t dropped_events;  /* late answers to old operations */
-    int64_t trouble_since_ms; /* first operating error; FL_NEVER_MS = none yet */
-    int64_t busy_since_ms;    /* FL_NEVER_MS = not waiting for anybody */
+    uint32_t absences;       /* times that a server was away */
+    uint32_t stale_count;    /* claims and leases lost to others */
+    uint32_t dropped_events; /* late answers to old operations */
+    int64_t trouble_since_ms,
+        trouble_last_ms;   /* first and last error of an absence; since FL_NEVER_MS = none */
+    int64_t busy_since_ms; /* FL_NEVER_MS = not waiting for anybody */
     int64_t wait_until_ms;
 };
 

@@ -120,6 +120,10 @@ static bool perform(struct fl_drive *drive, const struct fl_action *action, stru
         *answer = (struct fl_event){.type = FL_EVENT_ACKED, .op = action->op, .status = FL_OK};
         return true;
     case FL_ACTION_RENEW:
+        if (drive->renewals_in_flight) { /* that of an earlier lease has the request still */
+            *answer = (struct fl_event){.type = FL_EVENT_RENEWED, .op = action->op, .status = FL_UNAVAILABLE};
+            return true;
+        }
         drive->renewals_in_flight++;
         send(drive, action, &drive->renewal, on_renewal);
         return false;

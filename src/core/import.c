@@ -83,13 +83,20 @@ static void keep_error(struct fl_import *im, const struct fl_event *ev)
     im->want_err.code = ev->status;
 }
 
-/* A server that restarts must not cost a job: while it is away, attempts alone do not give up. */
+/* A server that restarts must not cost a job: while it is away, attempts alone do not give up. Errors that
+ * are far apart are different absences; their number is limited as that of the attempts is. */
 static bool is_patient(struct fl_import *im, const struct fl_event *ev)
 {
-    if (im->trouble_since_ms == FL_NEVER_MS)
+    bool is_new =
+        im->trouble_since_ms == FL_NEVER_MS || ev->now_ms - im->trouble_last_ms > im->policy->patience_ms;
+    if (is_new) {
         im->trouble_since_ms = ev->now_ms;
+        im->absences++;
+    }
+    im->trouble_last_ms = ev->now_ms;
     bool away = ev->status == FL_UNAVAILABLE || ev->status == FL_LOST;
-    return away && ev->now_ms - im->trouble_since_ms < im->policy->patience_ms;
+    return away && ev->now_ms - im->trouble_since_ms < im->policy->patience_ms &&
+           im->absences <= im->policy->max_attempts;
 }
 
 /* The operation had no effect (or one that step 1 will see): again from step 1, or give up. */

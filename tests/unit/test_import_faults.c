@@ -319,6 +319,54 @@ static void test_patience_counts_from_each_outage(void **state)
     rig_assert_end(&rig, FL_OUTCOME_IMPORTED, 0);
 }
 
+/* The same, where a long load without trouble lies between the two absences. */
+static void test_patience_after_a_long_load(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, FL_MODE_CREATE);
+    rig.policy.patience_ms = 10000;
+    rig_start(&rig);
+    rig_refuse(&rig, FL_UNAVAILABLE); /* a short blip */
+    rig_reach(&rig, FL_IMPORT_FETCH);
+    for (int64_t until_ms = rig.now_ms + 60000; rig.now_ms < until_ms; rig_answer_renewal(&rig))
+        rig_ring(&rig);
+    rig_reach(&rig, FL_IMPORT_COMMIT);
+    for (int64_t back_ms = rig.now_ms + 6000; rig.now_ms < back_ms && rig.import.state != FL_IMPORT_DONE;)
+        if (rig.flying.type == FL_ACTION_COMMIT || rig.flying.type == FL_ACTION_READ ||
+            rig.flying.type == FL_ACTION_DECIDE)
+            rig_refuse(&rig, FL_UNAVAILABLE);
+        else
+            rig_next(&rig);
+    assert_int_equal(rig.import.want, FL_OUTCOME_OPEN);
+    rig_finish(&rig);
+    rig_assert_end(&rig, FL_OUTCOME_IMPORTED, 0);
+}
+
+/* Patience must not become endless where only one operation fails, however long the work before it takes. */
+static void test_patience_ends_though_other_steps_succeed(void **state)
+{
+    (void)state;
+    static const enum fl_action_type FAILING[] = {FL_ACTION_LEASE, FL_ACTION_CLAIM, FL_ACTION_FETCH,
+                                                  FL_ACTION_COMMIT};
+    for (size_t i = 0; i < sizeof(FAILING) / sizeof(FAILING[0]); i++) {
+        struct rig rig;
+        rig_init(&rig, FL_MODE_CREATE);
+        rig.policy.patience_ms = 3000;
+        rig_start(&rig);
+        while (rig.import.state != FL_IMPORT_DONE && rig.steps < 5000)
+            if (rig.flying.type == FAILING[i]) {
+                rig_refuse(&rig, FL_UNAVAILABLE);
+            } else {
+                rig.now_ms += rig.flying.type == FL_ACTION_FETCH ? 5000 : 0;
+                rig_next(&rig);
+            }
+        rig_assert_state(&rig, FL_IMPORT_DONE);
+        assert_int_equal(rig.world.effects, 0);
+        assert_int_equal(fl_import_exit_code(&rig.import), 6);
+    }
+}
+
 /* Redis is away, Postgres is there: somehow ended, nothing imported, in bounded time. */
 static void test_redis_that_stays_away(void **state)
 {
@@ -1039,6 +1087,8 @@ int main(void)
         cmocka_unit_test(test_servers_that_stay_away),
         cmocka_unit_test(test_patience_with_a_server_that_is_away),
         cmocka_unit_test(test_patience_counts_from_each_outage),
+        cmocka_unit_test(test_patience_after_a_long_load),
+        cmocka_unit_test(test_patience_ends_though_other_steps_succeed),
         cmocka_unit_test(test_redis_that_stays_away),
         cmocka_unit_test(test_decide_gives_up_in_the_end),
         cmocka_unit_test(test_lost_decision_is_found),
