@@ -71,7 +71,8 @@ void fl_settings_init(struct fl_settings *settings)
     *settings = (struct fl_settings){0};
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         if (SETTINGS[i].type == FL_SETTING_TEXT)
-            strcpy((char *)settings + SETTINGS[i].offset, SETTINGS[i].default_text);
+            snprintf((char *)settings + SETTINGS[i].offset, FL_SETTINGS_TEXT_BYTES, "%s",
+                     SETTINGS[i].default_text);
         else
             store_number(settings, &SETTINGS[i], SETTINGS[i].default_number);
     }
