@@ -30,6 +30,8 @@ enum {
     FL_SHA256_BYTES = 32,
 };
 
+#define FL_END_LIMIT_MS (FL_TIME_LIMIT_MS * INT64_C(10)) /* 1000 hours: a later end is invalid */
+
 /* One row of fenceline.chapters. Slices follow types.h: ptr NULL = null. */
 struct fl_chapter {
     int64_t start_ms, end_ms; /* end_ms FL_END_NONE = not given */
@@ -77,7 +79,7 @@ void fl_document_init(struct fl_document *doc, struct fl_arena *arena, const str
 
 /* Appends one row (copied; its slices are borrowed and must live as long as the arena). FL_INVALID with line
  * and limit in *err when there are too many rows, a field is too long, a start is negative or beyond
- * FL_TIME_LIMIT_MS, or an end lies before its start; FL_NO_MEMORY. */
+ * FL_TIME_LIMIT_MS (100 hours), or an end lies before its start or beyond FL_END_LIMIT_MS; FL_NO_MEMORY. */
 FL_CHECKED fl_status fl_document_add_chapter(struct fl_document *doc, const struct fl_chapter *row,
                                              struct fl_err *err);
 FL_CHECKED fl_status fl_document_add_segment(struct fl_document *doc, const struct fl_segment *row,

@@ -92,7 +92,7 @@ static fl_status check_times(int64_t start_ms, int64_t end_ms, uint32_t line, st
         return fl_err_set(err, FL_INVALID, "line %" PRIu32 ": start time is beyond 100 hours", line);
     if (end_ms != FL_END_NONE && end_ms < start_ms)
         return fl_err_set(err, FL_INVALID, "line %" PRIu32 ": end time lies before the start time", line);
-    if (end_ms > FL_TIME_LIMIT_MS * INT64_C(10))
+    if (end_ms > FL_END_LIMIT_MS)
         return fl_err_set(err, FL_INVALID, "line %" PRIu32 ": end time is beyond 1000 hours", line);
     return FL_OK;
 }

@@ -27,13 +27,7 @@ struct repairs {
 
 static uint32_t line_at(struct fl_slice text, size_t offset)
 {
-    struct fl_lines lines;
-    struct fl_slice line;
-    fl_lines_init(&lines, (struct fl_slice){text.ptr, offset});
-    while (fl_lines_next(&lines, &line))
-        ;
-    bool at_line_start = offset == 0 || text.ptr[offset - 1] == '\n' || text.ptr[offset - 1] == '\r';
-    return lines.line_number + at_line_start;
+    return 1 + fl_slice_count_line_ends(text, 0, offset);
 }
 
 static fl_status refuse_bad_bytes(struct fl_slice text, size_t offset, struct fl_err *err)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -654,6 +655,26 @@ static struct fl_slice repeat(const char *head, const char *pattern)
     return (struct fl_slice){text, HOSTILE_BYTES};
 }
 
+/* Without the white space behind its label, the text as it stands in the file would be short enough. */
+static void too_long_text_with_a_label_is_not_taken_with_its_tags(void **state)
+{
+    (void)state;
+    struct fl_limits limits = LIMITS;
+    limits.field_bytes = 8;
+    struct parsed p;
+    char text[1024];
+    snprintf(text, sizeof text, "%sAnn:%600s<i>x</i>\n", TIMING, "");
+    parse_limited(&p, fl_slice_from(text), &limits, ARENA_BYTES);
+    assert_int_equal(p.status, FL_INVALID);
+    assert_true(fl_slice_starts(fl_slice_from(p.err.text), "line 1: text has "));
+    release(&p);
+    snprintf(text, sizeof text, "%sAnn:%400s<i>x</i>\n", TIMING, "");
+    parse_limited(&p, fl_slice_from(text), &limits, ARENA_BYTES);
+    assert_int_equal(p.status, FL_OK);
+    assert_row(&p, 0, 1000, 2000, "Ann", "x");
+    release(&p);
+}
+
 static void too_long_text_takes_no_memory(void **state)
 {
     (void)state;
@@ -762,6 +783,7 @@ int main(void)
         cmocka_unit_test(out_of_memory_anywhere_is_a_status),
         cmocka_unit_test(too_many_rows_are_invalid),
         cmocka_unit_test(too_long_text_is_invalid),
+        cmocka_unit_test(too_long_text_with_a_label_is_not_taken_with_its_tags),
         cmocka_unit_test(too_long_text_takes_no_memory),
         cmocka_unit_test(hostile_input_takes_linear_time),
         cmocka_unit_test(sniff_wants_a_timing_line_near_the_beginning),

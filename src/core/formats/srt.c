@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
+#include "core/formats/clock.h"
 #include "core/formats/speaker.h"
 
 #include <ctype.h>
@@ -21,19 +22,12 @@
 
 enum {
     SNIFF_BYTES = 4096,
-    SNIFF_LINES = 20, /* that are not blank */
-    HOUR_DIGITS = 4,
-    FRACTION_DIGITS = 9,
+    SNIFF_LINES = 20,        /* that are not blank */
     LABEL_SLACK_BYTES = 512, /* more than a marker, a label and the white space around them */
 };
 
-static const int64_t END_LIMIT_MS = FL_TIME_LIMIT_MS * INT64_C(10); /* beyond it a document refuses a row */
-
-/* BROKEN: no one can take the line for text, but its times cannot be used. */
-enum timing_kind { TIMING_NONE, TIMING_BROKEN, TIMING_OK };
-
 struct timing {
-    enum timing_kind kind;
+    enum fl_clock_kind kind; /* BROKEN: no one can take the line for text, but its times cannot be used */
     int64_t start_ms, end_ms;
 };
 
@@ -59,12 +53,7 @@ struct reader {
     size_t stray_lines;
 };
 
-static bool is_blank(struct fl_slice line)
-{
-    return fl_slice_trim(line).len == 0;
-}
-
-static bool take_char(struct fl_slice *text, const char *any_of)
+static bool take_one_of(struct fl_slice *text, const char *any_of)
 {
     if (text->len == 0 || text->ptr[0] == '\0' || strchr(any_of, text->ptr[0]) == NULL)
         return false;
@@ -75,73 +64,29 @@ static bool take_char(struct fl_slice *text, const char *any_of)
 
 static void skip_blanks(struct fl_slice *text)
 {
-    while (take_char(text, " \t")) {
+    while (take_one_of(text, " \t")) {
     }
-}
-
-/* Reads the digits behind a comma or point as a decimal fraction of a second: ",04" is 40 ms. */
-static bool take_fraction(struct fl_slice *text, int64_t *value_ms)
-{
-    *value_ms = 0;
-    if (!take_char(text, ",."))
-        return true;
-    int64_t fraction;
-    size_t digits = fl_slice_take_digits(text, &fraction);
-    if (digits == 0)
-        return true;
-    if (digits > FRACTION_DIGITS)
-        return false;
-    int64_t scale = 1;
-    for (size_t i = 0; i < digits; i++) {
-        scale *= 10;
-    }
-    *value_ms = (fraction * 1000 + scale / 2) / scale;
-    return true;
-}
-
-/* [hours:]minutes:seconds[,fraction]. NONE: not of this shape. BROKEN: of this shape, but out of range. */
-static enum timing_kind take_time(struct fl_slice *text, int64_t *value_ms)
-{
-    int64_t fields[3];
-    size_t digits[3];
-    size_t count = 0;
-    do {
-        digits[count] = fl_slice_take_digits(text, &fields[count]);
-        if (digits[count] == 0)
-            return TIMING_NONE;
-        count++;
-    } while (count < 3 && take_char(text, ":"));
-    if (count < 2)
-        return TIMING_NONE;
-
-    int64_t fraction_ms;
-    int64_t seconds = fields[count - 1], minutes = fields[count - 2];
-    int64_t hours = count == 3 ? fields[0] : 0;
-    bool hours_fit = count < 3 || digits[0] <= HOUR_DIGITS;
-    bool sizes_fit = hours_fit && digits[count - 1] <= 2 && digits[count - 2] <= 2;
-    bool fraction_fits = take_fraction(text, &fraction_ms);
-    if (!sizes_fit || !fraction_fits || minutes > 59 || seconds > 59)
-        return TIMING_BROKEN;
-    *value_ms = ((hours * 60 + minutes) * 60 + seconds) * 1000 + fraction_ms;
-    return TIMING_OK;
 }
 
 /* From "time -->" on the line is taken for a timing line; what follows the second time is not looked at,
  * unless it goes on like a number: then the time was misread. */
 static struct timing read_timing(struct fl_slice line)
 {
-    struct timing timing = {.kind = TIMING_NONE};
+    struct timing timing = {.kind = FL_CLOCK_NONE};
+    struct fl_clock clock;
 
     skip_blanks(&line);
-    enum timing_kind start = take_time(&line, &timing.start_ms);
+    enum fl_clock_kind start = fl_clock_take(&line, &clock);
+    timing.start_ms = clock.time_ms;
     skip_blanks(&line);
-    if (start == TIMING_NONE || !fl_slice_starts(line, "-->"))
+    if (start == FL_CLOCK_NONE || !fl_slice_starts(line, "-->"))
         return timing;
     line = (struct fl_slice){line.ptr + 3, line.len - 3};
     skip_blanks(&line);
-    enum timing_kind end = take_time(&line, &timing.end_ms);
-    bool usable = start == TIMING_OK && end == TIMING_OK && !take_char(&line, "0123456789:,.");
-    timing.kind = usable ? TIMING_OK : TIMING_BROKEN;
+    enum fl_clock_kind end = fl_clock_take(&line, &clock);
+    timing.end_ms = clock.time_ms;
+    bool usable = start == FL_CLOCK_OK && end == FL_CLOCK_OK && !take_one_of(&line, "0123456789:,.");
+    timing.kind = usable ? FL_CLOCK_OK : FL_CLOCK_BROKEN;
     return timing;
 }
 
@@ -160,18 +105,18 @@ static size_t angle_tag_length(struct fl_slice text)
     static const char *const NAMES[] = {"i", "b", "u", "s", "font"};
     struct fl_slice rest = {text.ptr + 1, text.len - 1};
 
-    bool closing = take_char(&rest, "/");
+    bool closing = fl_slice_take_char(&rest, '/');
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         size_t len = strlen(NAMES[i]);
         if (rest.len <= len || strncasecmp(rest.ptr, NAMES[i], len) != 0)
             continue;
         struct fl_slice tail = {rest.ptr + len, rest.len - len};
-        bool attributes = len > 1 && !closing && take_char(&tail, " \t");
+        bool attributes = len > 1 && !closing && take_one_of(&tail, " \t");
         while (tail.len > 0 && (attributes ? strchr("<>\r\n", tail.ptr[0]) == NULL : tail.ptr[0] == ' ')) {
             tail.ptr++;
             tail.len--;
         }
-        if (take_char(&tail, ">"))
+        if (fl_slice_take_char(&tail, '>'))
             return text.len - tail.len;
     }
     return 0;
@@ -182,15 +127,15 @@ static size_t brace_tag_length(struct fl_slice text)
 {
     struct fl_slice rest = {text.ptr + 1, text.len - 1};
 
-    if (take_char(&rest, "\\")) {
+    if (fl_slice_take_char(&rest, '\\')) {
         while (rest.len > 0 && strchr("{}\r\n", rest.ptr[0]) == NULL) {
             rest.ptr++;
             rest.len--;
         }
-        return take_char(&rest, "}") ? text.len - rest.len : 0;
+        return fl_slice_take_char(&rest, '}') ? text.len - rest.len : 0;
     }
-    (void)take_char(&rest, "/");
-    return take_char(&rest, "biusBIUS") && take_char(&rest, "}") ? text.len - rest.len : 0;
+    (void)fl_slice_take_char(&rest, '/');
+    return take_one_of(&rest, "biusBIUS") && fl_slice_take_char(&rest, '}') ? text.len - rest.len : 0;
 }
 
 /* Writes raw without tags and with LF as the only line end to out (NULL: only measures). Returns the bytes.
@@ -215,6 +160,13 @@ static size_t strip(struct fl_slice raw, char *out)
     return out_bytes;
 }
 
+/* Too long for the document, even if a label and the white space around it were taken off. */
+static bool is_too_long(const struct fl_document *doc, size_t text_bytes)
+{
+    size_t limit_bytes = doc->limits->field_bytes;
+    return text_bytes > limit_bytes && text_bytes - limit_bytes > LABEL_SLACK_BYTES;
+}
+
 /* The text of a cue as it is stored, ptr NULL without memory. A text that is too long even when stripped is
  * returned as it is: the document refuses it, and no memory is spent on it. */
 static struct fl_slice clean(const struct fl_document *doc, struct fl_slice raw)
@@ -226,7 +178,7 @@ static struct fl_slice clean(const struct fl_document *doc, struct fl_slice raw)
     size_t clean_bytes = strip(raw, NULL);
     if (clean_bytes == raw.len && !memchr(raw.ptr, '\r', raw.len))
         return raw;
-    if (clean_bytes > doc->limits->field_bytes && clean_bytes - doc->limits->field_bytes > LABEL_SLACK_BYTES)
+    if (is_too_long(doc, clean_bytes))
         return raw;
     char *out = fl_arena_alloc(doc->arena, clean_bytes);
     if (!out)
@@ -257,9 +209,9 @@ static struct fl_slice take_speaker(struct fl_slice *body)
     struct fl_slice speaker = {NULL, 0};
     struct fl_slice rest = *body;
 
-    if (!take_char(&rest, "-") && fl_slice_starts(rest, ">>")) {
+    if (!fl_slice_take_char(&rest, '-') && fl_slice_starts(rest, ">>")) {
         rest = (struct fl_slice){rest.ptr + 2, rest.len - 2};
-        (void)take_char(&rest, ">"); /* ">>>" marks a new story in broadcast captions */
+        (void)fl_slice_take_char(&rest, '>'); /* ">>>" marks a new story in broadcast captions */
     }
     skip_blanks(&rest);
     if (!fl_speaker_take(&rest, &speaker) || is_part_of_a_sentence(speaker))
@@ -292,20 +244,21 @@ static fl_status end_cue(struct reader *reader, struct fl_err *err)
         fl_document_warn(doc, row->line, "empty-cue", "cue without text dropped");
         return FL_OK;
     }
-    row->speaker = take_speaker(&row->body);
+    if (!is_too_long(doc, row->body.len)) /* else it was not cleaned: no label may make it fit */
+        row->speaker = take_speaker(&row->body);
     return fl_document_add_segment(doc, row, err);
 }
 
 static void begin_cue(struct reader *reader, const struct timing *timing, uint32_t line)
 {
     const char *rule = NULL, *reason = NULL;
-    if (timing->kind == TIMING_BROKEN) {
+    if (timing->kind == FL_CLOCK_BROKEN) {
         rule = "bad-timing";
         reason = "the line is not H:MM:SS,mmm --> H:MM:SS,mmm with minutes and seconds up to 59";
     } else if (timing->start_ms > FL_TIME_LIMIT_MS) {
         rule = "bad-timing";
         reason = "it starts after more than 100 hours";
-    } else if (timing->end_ms > END_LIMIT_MS) {
+    } else if (timing->end_ms > FL_END_LIMIT_MS) {
         rule = "bad-timing";
         reason = "it ends after more than 1000 hours";
     } else if (timing->end_ms < timing->start_ms) {
@@ -376,9 +329,9 @@ bool fl_srt_sniff(struct fl_slice text)
     }
     fl_lines_init(&lines, text);
     for (int seen = 0; seen < SNIFF_LINES && fl_lines_next(&lines, &line);) {
-        if (read_timing(line).kind != TIMING_NONE)
+        if (read_timing(line).kind != FL_CLOCK_NONE)
             return true;
-        seen += !is_blank(line);
+        seen += !fl_slice_is_blank(line);
     }
     return false;
 }
@@ -392,12 +345,12 @@ fl_status fl_srt_parse(struct fl_slice text, struct fl_document *doc, struct fl_
     fl_lines_init(&lines, text);
     while (fl_lines_next(&lines, &line)) {
         struct timing timing = read_timing(line);
-        if (timing.kind == TIMING_NONE && !is_broken_timing(&reader, line)) {
+        if (timing.kind == FL_CLOCK_NONE && !is_broken_timing(&reader, line)) {
             add_line(&reader, line, lines.line_number);
             continue;
         }
-        if (timing.kind == TIMING_NONE) {
-            timing.kind = TIMING_BROKEN;
+        if (timing.kind == FL_CLOCK_NONE) {
+            timing.kind = FL_CLOCK_BROKEN;
         }
         give_back_index(&reader);
         fl_status status = end_cue(&reader, err);

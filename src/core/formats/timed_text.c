@@ -13,21 +13,15 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
+#include "core/formats/clock.h"
 #include "core/formats/speaker.h"
 
 #include <string.h>
 
-enum {
-    SNIFF_BYTES = 4096,
-    HOUR_DIGITS = 4,
-    FRACTION_DIGITS = 9,
-};
-
-/* BAD: has the shape of a stamp, but not the values. */
-enum stamp_kind { STAMP_NONE, STAMP_BAD, STAMP_OK };
+enum { SNIFF_BYTES = 4096 };
 
 struct stamp {
-    enum stamp_kind kind;
+    enum fl_clock_kind kind;
     int64_t start_ms;
     struct fl_slice rest; /* the line behind the stamp */
 };
@@ -52,69 +46,24 @@ struct reader {
     struct block block;      /* the one being read */
 };
 
-static bool is_blank(struct fl_slice line)
-{
-    return fl_slice_trim(line).len == 0;
-}
-
-static bool take_char(struct fl_slice *text, char c)
-{
-    if (text->len == 0 || text->ptr[0] != c)
-        return false;
-    text->ptr++;
-    text->len--;
-    return true;
-}
-
-/* Digits behind the point as a fraction of a second, rounded once. */
-static int64_t fraction_to_ms(int64_t fraction, size_t digits)
-{
-    int64_t scale = 1;
-    for (size_t i = 0; i < digits; i++) {
-        scale *= 10;
-    }
-    return (fraction * 1000 + scale / 2) / scale;
-}
-
-/* [H:MM:SS], [MM:SS], either with a fraction. */
+/* [H:MM:SS], [MM:SS], either with a fraction. BROKEN: it has the shape of a stamp, but not the values. */
 static struct stamp read_stamp(struct fl_slice line)
 {
-    struct stamp stamp = {.kind = STAMP_NONE};
+    struct stamp stamp = {.kind = FL_CLOCK_NONE};
     struct fl_slice text = fl_slice_trim(line);
-    int64_t fields[3] = {0}, fraction = 0;
-    size_t digits[3], count = 0, fraction_digits = 0;
+    struct fl_clock clock;
 
-    if (!take_char(&text, '['))
+    if (!fl_slice_take_char(&text, '['))
         return stamp;
-    do {
-        digits[count] = fl_slice_take_digits(&text, &fields[count]);
-        if (digits[count] == 0)
-            return stamp;
-        count++;
-    } while (count < 3 && take_char(&text, ':'));
-    if (count < 2)
+    enum fl_clock_kind kind = fl_clock_take(&text, &clock);
+    bool half_fraction = clock.has_fraction_mark && clock.fraction_digits == 0;
+    if (kind == FL_CLOCK_NONE || half_fraction || !fl_slice_take_char(&text, ']'))
         return stamp;
-    if (take_char(&text, '.') || take_char(&text, ',')) {
-        fraction_digits = fl_slice_take_digits(&text, &fraction);
-        if (fraction_digits == 0)
-            return stamp;
-    }
-    if (!take_char(&text, ']'))
-        return stamp;
-
-    size_t first_digits = count == 3 ? HOUR_DIGITS : 2;
-    int64_t seconds = fields[count - 1], minutes = fields[count - 2];
-    bool sizes_fit = digits[0] <= first_digits && digits[1] == 2 && (count == 2 || digits[2] == 2) &&
-                     fraction_digits <= FRACTION_DIGITS;
-    stamp.kind = STAMP_BAD;
-    if (!sizes_fit || minutes > 59 || seconds > 59)
-        return stamp;
-    int64_t hours = count == 3 ? fields[0] : 0;
-    stamp.start_ms =
-        ((hours * 60 + minutes) * 60 + seconds) * 1000 + fraction_to_ms(fraction, fraction_digits);
+    bool is_padded = clock.digits[1] == 2 && (clock.fields == 2 || clock.digits[2] == 2);
+    bool usable = kind == FL_CLOCK_OK && is_padded && clock.time_ms <= FL_TIME_LIMIT_MS;
+    stamp.kind = usable ? FL_CLOCK_OK : FL_CLOCK_BROKEN;
+    stamp.start_ms = clock.time_ms;
     stamp.rest = text;
-    if (stamp.start_ms <= FL_TIME_LIMIT_MS)
-        stamp.kind = STAMP_OK;
     return stamp;
 }
 
@@ -135,7 +84,7 @@ static void warn_unstamped(struct fl_document *doc, struct fl_slice text)
 
     fl_lines_init(&lines, text);
     while (fl_lines_next(&lines, &line)) {
-        if (is_blank(line))
+        if (fl_slice_is_blank(line))
             continue;
         if (dropped == 0)
             first_line = lines.line_number;
@@ -147,7 +96,7 @@ static void warn_unstamped(struct fl_document *doc, struct fl_slice text)
                      "text before the first stamp dropped (lines: %zu)", dropped);
     fl_lines_init(&lines, text);
     while (fl_lines_next(&lines, &line)) {
-        if (read_stamp(line).kind == STAMP_BAD)
+        if (read_stamp(line).kind == FL_CLOCK_BROKEN)
             warn_bad_stamp(doc, lines.line_number);
     }
 }
@@ -162,7 +111,7 @@ static size_t join_lines(struct fl_slice raw, char *out)
 
     fl_lines_init(&lines, raw);
     while (fl_lines_next(&lines, &line)) {
-        if (is_blank(line))
+        if (fl_slice_is_blank(line))
             continue;
         size_t separator_bytes = out_bytes > 0;
         if (out) {
@@ -246,7 +195,7 @@ static fl_status end_block(struct reader *reader, const char *text_end, struct f
     while (fl_lines_next(&lines, &line)) {
         struct fl_slice text = fl_slice_trim(line), label;
         bool below_stamp = lines.line_number > block->line;
-        if (below_stamp && read_stamp(line).kind == STAMP_BAD)
+        if (below_stamp && read_stamp(line).kind == FL_CLOCK_BROKEN)
             warn_bad_stamp(reader->doc, lines.line_number);
         if (fl_speaker_take(&text, &label)) {
             fl_status status = end_run(reader, &run, err);
@@ -302,7 +251,7 @@ bool fl_timed_text_sniff(struct fl_slice text)
         text.len = SNIFF_BYTES;
     fl_lines_init(&lines, text);
     while (fl_lines_next(&lines, &line)) {
-        if (read_stamp(line).kind == STAMP_OK)
+        if (read_stamp(line).kind == FL_CLOCK_OK)
             return true;
     }
     return false;
@@ -318,7 +267,7 @@ fl_status fl_timed_text_parse(struct fl_slice text, struct fl_document *doc, str
     fl_lines_init(&lines, text);
     while (fl_lines_next(&lines, &line)) {
         struct stamp stamp = read_stamp(line);
-        if (stamp.kind != STAMP_OK)
+        if (stamp.kind != FL_CLOCK_OK)
             continue;
         if (!reader.block.begin)
             warn_unstamped(doc, fl_slice_range(text.ptr, line.ptr));

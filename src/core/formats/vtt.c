@@ -13,13 +13,13 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "base/utf8.h"
 #include "core/formats/vtt_text.h"
 
 static const char SIGNATURE[] = "WEBVTT";
 
 enum {
-    END_LIMIT_MS_FACTOR = 10, /* the document takes ends up to ten times FL_TIME_LIMIT_MS */
-    HOURS_LIMIT = 1000000,    /* more is beyond every limit, and need not be counted */
+    HOURS_LIMIT = 1000000, /* more is beyond every limit, and need not be counted */
     QUOTED_BYTES = 60,
 };
 
@@ -40,19 +40,10 @@ static bool has_arrow(struct fl_slice line)
     return memmem(line.ptr, line.len, "-->", 3) != NULL;
 }
 
-static bool take(struct fl_slice *text, char c)
-{
-    if (text->len == 0 || text->ptr[0] != c)
-        return false;
-    text->ptr++;
-    text->len--;
-    return true;
-}
-
 static void skip_space(struct fl_slice *text)
 {
     while (text->len && fl_vtt_is_space(text->ptr[0]))
-        (void)take(text, text->ptr[0]);
+        (void)fl_slice_take_char(text, text->ptr[0]);
 }
 
 /* "collect a WebVTT timestamp". Hours may have any number of digits; two digits up to 59 are minutes, unless
@@ -64,17 +55,17 @@ static bool take_timestamp(struct fl_slice *text, int64_t *value_ms)
     if (digits == 0)
         return false;
     bool has_hours = digits != 2 || hours > 59;
-    if (!take(text, ':') || fl_slice_take_digits(text, &minutes) != 2)
+    if (!fl_slice_take_char(text, ':') || fl_slice_take_digits(text, &minutes) != 2)
         return false;
     if (has_hours || (text->len && text->ptr[0] == ':')) {
-        if (!take(text, ':') || fl_slice_take_digits(text, &seconds) != 2)
+        if (!fl_slice_take_char(text, ':') || fl_slice_take_digits(text, &seconds) != 2)
             return false;
     } else {
         seconds = minutes;
         minutes = hours;
         hours = 0;
     }
-    if (!take(text, '.') || fl_slice_take_digits(text, &fraction_ms) != 3)
+    if (!fl_slice_take_char(text, '.') || fl_slice_take_digits(text, &fraction_ms) != 3)
         return false;
     if (minutes > 59 || seconds > 59)
         return false;
@@ -92,14 +83,14 @@ static const char *read_timings(struct fl_slice line, struct timings *timings)
     if (!take_timestamp(&line, &timings->start_ms))
         return "cue dropped: no valid start time ([hh:]mm:ss.ttt)";
     skip_space(&line);
-    if (!take(&line, '-') || !take(&line, '-') || !take(&line, '>'))
+    if (!fl_slice_take_char(&line, '-') || !fl_slice_take_char(&line, '-') || !fl_slice_take_char(&line, '>'))
         return "cue dropped: no \"-->\" behind the start time";
     skip_space(&line);
     if (!take_timestamp(&line, &timings->end_ms))
         return "cue dropped: no valid end time ([hh:]mm:ss.ttt)";
     if (timings->start_ms > FL_TIME_LIMIT_MS)
         return "cue dropped: the start time is beyond 100 hours";
-    if (timings->end_ms > (int64_t)FL_TIME_LIMIT_MS * END_LIMIT_MS_FACTOR)
+    if (timings->end_ms > FL_END_LIMIT_MS)
         return "cue dropped: the end time is beyond 1000 hours";
     return NULL;
 }
@@ -107,12 +98,7 @@ static const char *read_timings(struct fl_slice line, struct timings *timings)
 static void warn(struct fl_document *doc, uint32_t line_number, const char *rule, const char *reason,
                  struct fl_slice line)
 {
-    line = fl_slice_trim(line);
-    if (line.len > QUOTED_BYTES) {
-        line.len = QUOTED_BYTES;
-        while (line.len && ((unsigned char)line.ptr[line.len] & 0xC0) == 0x80) /* not inside a character */
-            line.len--;
-    }
+    line = fl_utf8_cut(fl_slice_trim(line), QUOTED_BYTES);
     fl_document_warn(doc, line_number, rule, "%s: \"%.*s\"", reason, FL_ARGS(line));
 }
 
@@ -211,7 +197,7 @@ static fl_status add_block(struct fl_document *doc, const struct block *block, s
 {
     if (!block->timing_number) {
         bool is_blank =
-            !block->text_begin || fl_slice_trim(fl_slice_range(block->text_begin, block->text_end)).len == 0;
+            !block->text_begin || fl_slice_is_blank(fl_slice_range(block->text_begin, block->text_end));
         if (!is_blank && !is_block_head(block->first_line))
             warn(doc, block->first_number, "not-a-cue", "text without timings dropped", block->first_line);
         return FL_OK;
