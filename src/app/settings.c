@@ -33,9 +33,16 @@ static const struct fl_setting SETTINGS[] = {
     {"postgres.timeout_ms", FL_SETTING_INT64, AT(postgres_timeout_ms), NULL, 15000, 100, 600000, "ms"},
     {"postgres.connections", FL_SETTING_INT64, AT(postgres_connections), NULL, 3, 1, 64, ""},
     {"import.jobs", FL_SETTING_INT64, AT(import_jobs), NULL, 8, 1, 256, ""},
+    {"source.root", FL_SETTING_TEXT, AT(source_root), .default_text = "", .unit = ""},
+    {"worker.slots", FL_SETTING_INT64, AT(worker.slots), NULL, 16, 1, 256, ""},
+    {"worker.drain_seconds", FL_SETTING_INT64, AT(worker.drain_seconds), NULL, 30, 0, 3600, "s"},
+    {"worker.heartbeat_ms", FL_SETTING_INT64, AT(worker.heartbeat_ms), NULL, 1000, 100, 60000, "ms"},
+    {"worker.dead_ms", FL_SETTING_INT64, AT(worker.dead_ms), NULL, 5000, 300, 600000, "ms"},
+    {"worker.sweep_ms", FL_SETTING_INT64, AT(worker.sweep_ms), NULL, 5000, 100, 600000, "ms"},
     {"limit.file_bytes", FL_SETTING_SIZE, AT(limits.file_bytes), NULL, 67108864, 1, 1073741824, "bytes"},
     {"limit.rows", FL_SETTING_SIZE, AT(limits.rows), NULL, 200000, 1, 10000000, ""},
     {"limit.field_bytes", FL_SETTING_SIZE, AT(limits.field_bytes), NULL, 65536, 1, 16777216, "bytes"},
+    {"limit.inline_bytes", FL_SETTING_SIZE, AT(inline_bytes), NULL, 1048576, 0, 1048576, "bytes"},
     {"lease.ttl_ms", FL_SETTING_INT64, AT(policy.lease_ttl_ms), NULL, 8000, 500, 600000, "ms"},
     {"lease.max_ms", FL_SETTING_INT64, AT(policy.lease_max_ms), NULL, 600000, 500, 86400000, "ms"},
     {"lease.stall_ms", FL_SETTING_INT64, AT(policy.lease_stall_ms), NULL, 60000, 500, 86400000, "ms"},
@@ -45,6 +52,10 @@ static const struct fl_setting SETTINGS[] = {
     {"job.patience_ms", FL_SETTING_INT64, AT(policy.patience_ms), NULL, 10000, 0, 3600000, "ms"},
     {"job.backoff_base_ms", FL_SETTING_INT64, AT(policy.backoff_base_ms), NULL, 50, 1, 60000, "ms"},
     {"job.backoff_max_ms", FL_SETTING_INT64, AT(policy.backoff_max_ms), NULL, 2000, 1, 600000, "ms"},
+    {"job.retry_base_ms", FL_SETTING_INT64, AT(worker.retry_base_ms), NULL, 500, 1, 600000, "ms"},
+    {"job.retry_max_ms", FL_SETTING_INT64, AT(worker.retry_max_ms), NULL, 60000, 1, 86400000, "ms"},
+    {"job.max_deaths", FL_SETTING_INT64, AT(worker.max_deaths), NULL, 3, 1, 100, ""},
+    {"job.retention_days", FL_SETTING_INT64, AT(worker.retention_days), NULL, 0, 0, 36500, "days"},
 };
 
 enum { SETTING_COUNT = sizeof SETTINGS / sizeof *SETTINGS };
@@ -290,5 +301,18 @@ fl_status fl_settings_check(const struct fl_settings *settings, struct fl_err *e
                           "job.backoff_max_ms (%" PRId64 ") is shorter than job.backoff_base_ms (%" PRId64
                           ")",
                           policy->backoff_max_ms, policy->backoff_base_ms);
+    const struct fl_worker_settings *worker = &settings->worker;
+    if (worker->retry_max_ms < worker->retry_base_ms)
+        return fl_err_set(err, FL_USAGE,
+                          "job.retry_max_ms (%" PRId64 ") is shorter than job.retry_base_ms (%" PRId64 ")",
+                          worker->retry_max_ms, worker->retry_base_ms);
+    if (worker->dead_ms < 3 * worker->heartbeat_ms)
+        return fl_err_set(err, FL_USAGE,
+                          "worker.dead_ms (%" PRId64 ") is shorter than three times worker.heartbeat_ms "
+                          "(%" PRId64 "): one late heartbeat would take a worker's jobs away",
+                          worker->dead_ms, worker->heartbeat_ms);
+    if (settings->source_root[0] && settings->source_root[0] != '/')
+        return fl_err_set(err, FL_USAGE, "source.root must be an absolute path, not '%s'",
+                          settings->source_root);
     return FL_OK;
 }

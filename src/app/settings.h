@@ -11,6 +11,18 @@
 
 enum { FL_SETTINGS_TEXT_BYTES = 1024 };
 
+/* A worker's own; ms unless the name says otherwise. */
+struct fl_worker_settings {
+    int64_t slots;         /* worker.slots: imports at once */
+    int64_t drain_seconds; /* worker.drain_seconds */
+    int64_t heartbeat_ms;  /* worker.heartbeat_ms */
+    int64_t dead_ms;       /* worker.dead_ms: without a heartbeat for so long, a worker is dead */
+    int64_t sweep_ms;      /* worker.sweep_ms: how often jobs that Redis has lost are looked for */
+    int64_t retry_base_ms, retry_max_ms; /* job.retry_base_ms, job.retry_max_ms */
+    int64_t max_deaths;                  /* job.max_deaths */
+    int64_t retention_days;              /* job.retention_days; 0 = keep all */
+};
+
 struct fl_settings {
     char redis_url[FL_SETTINGS_TEXT_BYTES];    /* redis.url */
     char postgres_dsn[FL_SETTINGS_TEXT_BYTES]; /* postgres.dsn; "" = libpq's own PG* variables */
@@ -18,7 +30,10 @@ struct fl_settings {
     int64_t postgres_timeout_ms;               /* postgres.timeout_ms */
     int64_t postgres_connections;              /* postgres.connections: at most, per process */
     int64_t import_jobs;                       /* import.jobs: imports at once, --jobs */
-    struct fl_limits limits;                   /* limit.file_bytes, limit.rows, limit.field_bytes */
+    char source_root[FL_SETTINGS_TEXT_BYTES];  /* source.root; "" = workers read no files */
+    struct fl_worker_settings worker;
+    size_t inline_bytes;     /* limit.inline_bytes */
+    struct fl_limits limits; /* limit.file_bytes, limit.rows, limit.field_bytes */
     struct fl_import_policy
         policy; /* lease.ttl_ms, lease.max_ms, lease.stall_ms, lease.wait_ms, lease.look_ms,
                    job.max_attempts, job.patience_ms, job.backoff_base_ms, job.backoff_max_ms */
