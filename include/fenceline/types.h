@@ -60,6 +60,11 @@ enum fl_outcome {
     FL_OUTCOME_CANCELLED,
 };
 
+/* As in jobs.priority. */
+enum fl_priority { FL_PRIORITY_HIGH = -1, FL_PRIORITY_NORMAL = 0, FL_PRIORITY_LOW = 1 };
+
+enum { FL_PRIORITY_COUNT = 3 };
+
 /* Limits on what is read (product, "Limits"); the settings fill it, the parsers obey it. */
 struct fl_limits {
     size_t file_bytes;  /* one input file */
