@@ -27,10 +27,13 @@ COMMENT ON COLUMN fenceline.jobs.started_at IS 'when a worker began it last';
 COMMENT ON COLUMN fenceline.jobs.deaths IS 'workers in a row that died with it; above 0 a worker runs no other such job beside it';
 COMMENT ON COLUMN fenceline.jobs.retried_by IS 'the job that retries this dead letter';
 
-CREATE INDEX jobs_open ON fenceline.jobs (episode_id, kind, job_id) WHERE outcome IS NULL;
+-- Each of these serves the statements that repeat its condition to the letter, and no others: with "outcome IS NULL" a
+-- planner without statistics would read one of them from end to end where a look-up by job_id was meant.
+CREATE INDEX jobs_open ON fenceline.jobs (episode_id, kind, job_id) WHERE coalesce(outcome, 'open') = 'open';
 CREATE INDEX jobs_waiting ON fenceline.jobs (priority, (coalesce(not_before, '-infinity')), job_id)
-    WHERE outcome IS NULL AND dispatched_at IS NULL AND queued;
-CREATE INDEX jobs_dispatched ON fenceline.jobs (job_id) WHERE outcome IS NULL AND dispatched_at IS NOT NULL;
+    WHERE coalesce(outcome, 'waiting') = 'waiting' AND dispatched_at IS NULL AND queued;
+CREATE INDEX jobs_dispatched ON fenceline.jobs (job_id)
+    WHERE coalesce(outcome, 'dispatched') = 'dispatched' AND dispatched_at IS NOT NULL;
 
 CREATE TABLE fenceline.job_attempts (
     job_id  bigint NOT NULL REFERENCES fenceline.jobs ON DELETE CASCADE,
@@ -164,12 +167,12 @@ BEGIN
         WITH ready AS (
             SELECT j.job_id
               FROM fenceline.jobs j
-             WHERE j.outcome IS NULL AND j.dispatched_at IS NULL AND j.queued AND j.priority = p
+             WHERE coalesce(j.outcome, 'waiting') = 'waiting' AND j.dispatched_at IS NULL AND j.queued AND j.priority = p
                AND coalesce(j.not_before, '-infinity') <= clock_timestamp()
                AND NOT EXISTS (
                    SELECT FROM fenceline.jobs o
-                    WHERE o.episode_id = j.episode_id AND o.kind = j.kind AND o.outcome IS NULL AND o.queued
-                      AND o.job_id < j.job_id AND o.priority <= j.priority
+                    WHERE o.episode_id = j.episode_id AND o.kind = j.kind AND coalesce(o.outcome, 'open') = 'open'
+                      AND o.queued AND o.job_id < j.job_id AND o.priority <= j.priority
                       AND (o.dispatched_at IS NOT NULL OR coalesce(o.not_before, '-infinity') <= clock_timestamp()))
              ORDER BY coalesce(j.not_before, '-infinity'), j.job_id
              LIMIT room[p + 2]
@@ -186,7 +189,8 @@ BEGIN
       FROM (VALUES (-1), (0), (1)) AS l (p),
            LATERAL (SELECT coalesce(j.not_before, '-infinity') AS at
                       FROM fenceline.jobs j
-                     WHERE j.outcome IS NULL AND j.dispatched_at IS NULL AND j.queued AND j.priority = l.p
+                     WHERE coalesce(j.outcome, 'waiting') = 'waiting' AND j.dispatched_at IS NULL AND j.queued
+                       AND j.priority = l.p
                        AND coalesce(j.not_before, '-infinity') > clock_timestamp()
                      ORDER BY coalesce(j.not_before, '-infinity')
                      LIMIT 1) AS next;
@@ -278,7 +282,7 @@ CREATE FUNCTION fenceline.dispatched_jobs(age_ms bigint, after bigint, how_many 
 RETURNS TABLE (id bigint, level smallint) LANGUAGE sql AS $$
     SELECT job_id, priority
       FROM fenceline.jobs
-     WHERE outcome IS NULL AND dispatched_at IS NOT NULL AND job_id > after
+     WHERE coalesce(outcome, 'dispatched') = 'dispatched' AND dispatched_at IS NOT NULL AND job_id > after
        AND dispatched_at <= clock_timestamp() - age_ms * interval '1 millisecond'
      ORDER BY job_id
      LIMIT how_many
@@ -294,7 +298,8 @@ BEGIN
         '%s: the process that imported it (%s) ended without an outcome. Import it again.', a.episode_id, a.worker))
        FROM (SELECT job_id, episode_id, worker
                FROM fenceline.jobs
-              WHERE outcome IS NULL AND NOT queued AND created_at < clock_timestamp() - interval '1 day'
+              WHERE coalesce(outcome, 'open') = 'open' AND NOT queued
+                AND created_at < clock_timestamp() - interval '1 day'
               ORDER BY episode_id LIMIT how_many) a;
     IF retention_days > 0 THEN
         DELETE FROM fenceline.jobs
@@ -314,8 +319,8 @@ BEGIN
         NEW.source := coalesce(NEW.source, 'body');
     END IF;
     IF EXISTS (SELECT FROM fenceline.jobs
-                WHERE episode_id = NEW.episode_id AND kind = NEW.kind AND outcome IS NULL AND dispatched_at IS NULL
-                  AND queued AND job_id <> NEW.job_id) THEN
+                WHERE episode_id = NEW.episode_id AND kind = NEW.kind AND coalesce(outcome, 'open') = 'open'
+                  AND dispatched_at IS NULL AND queued AND job_id <> NEW.job_id) THEN
         PERFORM pg_notify('fenceline_queue', 'work');
     END IF;
     RETURN NEW;

@@ -9,7 +9,8 @@
  *     decided -> ACK              mode forbids -> DECIDE -> ACK         busy -> WAIT -> READ
  *     claim lost, lease lost, stale -> RELEASE -> WAIT -> READ
  *     lost reply of the acquire -> LEASE_CHECK     of the claim -> CLAIM_CHECK     of the commit -> RESOLVE
- *     cancel: before the commit is sent -> DECIDE (cancelled); after it, its answer counts */
+ *     cancel: before the commit is sent -> DECIDE (cancelled); after it, its answer counts
+ *     stop: before the commit is sent -> RELEASE -> ACK, undecided; after it, its answer counts */
 #ifndef FENCELINE_IMPORT_H
 #define FENCELINE_IMPORT_H
 
@@ -51,6 +52,7 @@ struct fl_import_policy {
     int64_t look_ms; /* a waiter that nobody wakes looks again after 1/2 to 1 of this */
     uint32_t max_attempts;
     int64_t patience_ms; /* a server that is away may be away this long, however many attempts that takes */
+    bool hand_back;      /* an operating error ends the import undecided: its queue tries it again later */
 };
 
 /* The job as far as the core needs it. episode is borrowed and outlives the import. */
@@ -112,6 +114,7 @@ enum fl_event_type {
     FL_EVENT_TIME,    /* the time asked for in wake_at_ms has come */
     FL_EVENT_WOKEN,   /* somebody released the episode */
     FL_EVENT_CANCEL,
+    FL_EVENT_STOP, /* hand the job back, undecided */
 };
 
 enum fl_commit_status {
@@ -222,6 +225,8 @@ struct fl_import {
     struct fl_answer answer; /* valid in ACK and DONE, unless undecided */
     fl_status undecided;     /* not FL_OK: gave up without an outcome in the row; want_err says why */
     bool cancel;             /* a cancel was asked for */
+    bool stop;               /* to be handed back undecided, unless its commit was sent */
+    bool stopped;            /* and so it was: undecided, and nothing went wrong */
     bool gave_up_busy;       /* cancelled because somebody held the episode for too long */
     bool for_lease;          /* WAIT: a release by the holder wakes this import */
     const char *note;        /* for the next action */

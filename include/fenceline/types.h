@@ -65,6 +65,12 @@ enum fl_priority { FL_PRIORITY_HIGH = -1, FL_PRIORITY_NORMAL = 0, FL_PRIORITY_LO
 
 enum { FL_PRIORITY_COUNT = 3 };
 
+/* A job of the queue as dispatchers hand it on. */
+struct fl_queue_id {
+    int64_t job_id;
+    enum fl_priority priority;
+};
+
 /* Limits on what is read (product, "Limits"); the settings fill it, the parsers obey it. */
 struct fl_limits {
     size_t file_bytes;  /* one input file */

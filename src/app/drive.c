@@ -38,12 +38,23 @@ static void load(struct fl_work *work)
     struct fl_drive *drive = FL_CONTAINER(work, struct fl_drive, work);
     struct fl_slice bytes = drive->source.body;
     drive->loaded = FL_OK;
-    if (!bytes.ptr)
+    if (!bytes.ptr && drive->source.root && !drive->source.root[0])
+        drive->loaded = fl_err_set(&drive->load_err, FL_UNREADABLE,
+                                   "source.root is not set, so this worker reads no files; set it, or use "
+                                   "'fenceline enqueue --inline'");
+    else if (!bytes.ptr && drive->source.root)
+        drive->loaded =
+            fl_file_read_below(drive->source.root, drive->source.path, drive->source.limits.file_bytes,
+                               &drive->arena, &bytes, &drive->load_err);
+    else if (!bytes.ptr)
         drive->loaded = fl_file_read(drive->source.path, drive->source.limits.file_bytes, &drive->arena,
                                      &bytes, &drive->load_err);
     if (drive->loaded == FL_OK)
         drive->loaded = fl_parse_document(bytes, &drive->source.hint, &drive->source.limits, &drive->arena,
                                           &drive->document, &drive->load_err);
+    if (drive->loaded != FL_OK &&
+        drive->source.root) /* whoever reads the job's row did not name the source */
+        fl_err_prefix(&drive->load_err, "%s", drive->source.path);
 }
 
 static void on_loaded(struct fl_work *work)
@@ -69,9 +80,22 @@ static void on_renewal(struct fl_request *request, struct fl_event *event)
     post(drive, *event);
 }
 
+/* True if a parked import must stay where it is for now. */
+static bool stays_parked(struct fl_drive *drive)
+{
+    if (!drive->is_parked)
+        return false;
+    if (!drive->ports->unpark(drive->ports->owner, drive))
+        return true;
+    drive->is_parked = false;
+    return false;
+}
+
 static void on_timer(struct fl_timer *timer)
 {
     struct fl_drive *drive = FL_CONTAINER(timer, struct fl_drive, timer);
+    if (stays_parked(drive))
+        return;
     post(drive, (struct fl_event){.type = FL_EVENT_TIME});
 }
 
@@ -142,6 +166,22 @@ static bool perform(struct fl_drive *drive, const struct fl_action *action, stru
     return false;
 }
 
+static void forget_document(struct fl_drive *drive)
+{
+    drive->document = (struct fl_document){.kind = FL_KIND_NONE};
+    fl_arena_release(&drive->arena);
+}
+
+static void park_if_waiting(struct fl_drive *drive)
+{
+    if (!drive->ports->parked || drive->import.state != FL_IMPORT_WAIT || !drive->import.for_lease ||
+        drive->is_parked)
+        return;
+    drive->is_parked = true;
+    forget_document(drive);
+    drive->ports->parked(drive->ports->owner, drive);
+}
+
 static void post(struct fl_drive *drive, struct fl_event event)
 {
     struct fl_clock_port *clock = drive->ports->clock;
@@ -156,6 +196,7 @@ static void post(struct fl_drive *drive, struct fl_event event)
             drive->ports->note(drive->ports->owner, &drive->import, action.note);
     } while (perform(drive, &action, &event));
     clock->set(clock->self, &drive->timer, action.wake_at_ms);
+    park_if_waiting(drive);
     if (drive->import.state == FL_IMPORT_DONE && drive->renewals_in_flight == 0) {
         clock->set(clock->self, &drive->timer, FL_NEVER_MS);
         drive->done(drive);
@@ -173,8 +214,8 @@ void fl_drive_start(struct fl_drive *drive, const struct fl_drive_ports *ports,
     drive->renewals_in_flight = 0;
     drive->started_ms = ports->clock->now_ms(ports->clock->self);
     drive->timer = (struct fl_timer){.fire = on_timer, .at_ms = FL_NEVER_MS};
-    drive->document = (struct fl_document){.kind = FL_KIND_NONE};
-    fl_arena_release(&drive->arena);
+    drive->is_parked = false;
+    forget_document(drive);
     /* The text, its repaired or unescaped copy, and the rows: each at most a small multiple of the file's
      * limit. */
     fl_arena_init(&drive->arena, source->limits.file_bytes * 8 + ARENA_BASE_BYTES);
@@ -188,8 +229,22 @@ void fl_drive_cancel(struct fl_drive *drive)
         post(drive, (struct fl_event){.type = FL_EVENT_CANCEL});
 }
 
+/* A parked one needs no slot to stop: it has no lease, and only answers. */
+void fl_drive_stop(struct fl_drive *drive)
+{
+    if (drive->import.state != FL_IMPORT_DONE)
+        post(drive, (struct fl_event){.type = FL_EVENT_STOP});
+}
+
 void fl_drive_wake(struct fl_drive *drive)
 {
+    if (!stays_parked(drive))
+        post(drive, (struct fl_event){.type = FL_EVENT_WOKEN});
+}
+
+void fl_drive_resume(struct fl_drive *drive)
+{
+    drive->is_parked = false;
     post(drive, (struct fl_event){.type = FL_EVENT_WOKEN});
 }
 

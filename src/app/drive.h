@@ -7,6 +7,8 @@
 #include "core/parse.h"
 #include "fenceline/ports.h"
 
+struct fl_drive;
+
 /* What all imports of a process share. */
 struct fl_drive_ports {
     struct fl_store_port *store;
@@ -15,11 +17,17 @@ struct fl_drive_ports {
     struct fl_clock_port *clock;
     /* Something worth a log line, or NULL: static text. */
     void (*note)(void *owner, const struct fl_import *import, const char *note);
+    /* For who runs more imports than may work at once; both NULL, or both set. parked: the import waits for
+     * another holder's lease, and needs no memory meanwhile. unpark: may it go on? false = fl_drive_resume
+     * will be called. */
+    void (*parked)(void *owner, struct fl_drive *drive);
+    bool (*unpark)(void *owner, struct fl_drive *drive);
     void *owner;
 };
 
 /* Where the document comes from: a file, or bytes that are there already. Borrowed. */
 struct fl_source {
+    const char *root; /* path is below it, and nothing leads out of it; NULL = path stands for itself */
     const char *path; /* NUL-terminated; read if body is absent */
     struct fl_slice body;
     struct fl_parse_hint hint;
@@ -40,6 +48,7 @@ struct fl_drive {
     uint64_t progress;
     uint32_t renewals_in_flight;
     int64_t started_ms;
+    bool is_parked;                       /* waits for another holder's lease, or then for fl_drive_resume */
     void (*done)(struct fl_drive *drive); /* the import is DONE and nothing of it is in flight */
 };
 
@@ -52,8 +61,15 @@ void fl_drive_start(struct fl_drive *drive, const struct fl_drive_ports *ports,
 /* Asks to stop between steps. done follows, with outcome cancelled, or with that of a commit already sent. */
 void fl_drive_cancel(struct fl_drive *drive);
 
+/* Asks to stop between steps without a decision, for another worker to go on. done follows, with
+ * import.stopped, or with the outcome of a commit already sent. */
+void fl_drive_stop(struct fl_drive *drive);
+
 /* The holder of the episode that this import waits for has released it. */
 void fl_drive_wake(struct fl_drive *drive);
+
+/* A parked import that unpark() refused may go on. */
+void fl_drive_resume(struct fl_drive *drive);
 
 /* Gives back the memory of a drive that is not running. */
 void fl_drive_release(struct fl_drive *drive);

@@ -7,6 +7,8 @@
  * the loop closes its handles. */
 #include "app/importer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -174,7 +176,7 @@ static void retry_submit(struct importer *importer)
 
 static void on_submitted(struct fl_request *request, struct fl_event *event)
 {
-    struct fl_submit *submit = (struct fl_submit *)request;
+    struct fl_submit *submit = FL_CONTAINER(request, struct fl_submit, call.request);
     struct importer *importer = FL_CONTAINER(submit, struct importer, submit);
     struct fl_clock_port *clock = &importer->clock.port;
     int64_t now_ms = clock->now_ms(clock->self);
@@ -204,8 +206,7 @@ static void on_submitted(struct fl_request *request, struct fl_event *event)
 
 static void write_chunk(struct importer *importer)
 {
-    importer->submit.request = (struct fl_request){.done = on_submitted};
-    fl_pg_store_submit(&importer->store, &importer->submit);
+    fl_pg_store_submit(&importer->store, &importer->submit, on_submitted);
 }
 
 /* A chunk is as large as what is missing, so that a small import writes once and a large one in few
@@ -314,11 +315,13 @@ static fl_status run(struct importer *importer)
     if (status != FL_OK)
         return status;
     uint64_t random[2];
+    char name[40];
     fl_uv_clock_init(&importer->clock, &importer->loop);
     fl_uv_pool_init(&importer->pool, &importer->loop);
     importer->clock.port.random(importer->clock.port.self, random);
+    snprintf(name, sizeof name, "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
     fl_redis_lease_init(&importer->lease, &importer->loop, &importer->address, settings->redis_timeout_ms,
-                        importer->store.holder, random);
+                        importer->store.holder, name);
     importer->lease.port.woken = on_woken;
     importer->lease.port.owner = importer;
     importer->ports = (struct fl_drive_ports){

@@ -110,6 +110,15 @@ bool fl_slice_take_char(struct fl_slice *text, char c)
     return true;
 }
 
+int fl_slice_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 size_t fl_slice_take_digits(struct fl_slice *text, int64_t *value)
 {
     size_t count = 0;

@@ -45,6 +45,9 @@ bool fl_slice_take_char(struct fl_slice *text, char c);
  * digits were read; 0 = none. More than 18 digits read as INT64_MAX. */
 size_t fl_slice_take_digits(struct fl_slice *text, int64_t *value);
 
+/* The value of a hexadecimal digit, or -1. */
+int fl_slice_hex_digit(char c);
+
 /* A decimal number of seconds ("12", "3.5", "1e2", "0.0005", optional minus) to milliseconds, exactly and
  * rounded half away from zero once (product, "Formats"). False if the text is not exactly one JSON number, or
  * if its size is beyond +-10^15 ms. */

@@ -99,11 +99,20 @@ static bool is_patient(struct fl_import *im, const struct fl_event *ev)
            im->absences <= im->policy->max_attempts;
 }
 
+/* For a queue, which can try again much later: what has to do with the job's place and time, not with its
+ * input. */
+static bool is_temporary(fl_status status)
+{
+    return fl_status_retryable(status) || status == FL_USAGE || status == FL_UNREADABLE;
+}
+
 /* The operation had no effect (or one that step 1 will see): again from step 1, or give up. */
 static enum fl_import_state retry(struct fl_import *im, const struct fl_event *ev)
 {
     keep_error(im, ev);
     im->attempts++;
+    if (im->policy->hand_back && is_temporary(ev->status))
+        return leave_undecided(im, ev->status);
     bool patient = is_patient(im, ev);
     if (!fl_status_retryable(ev->status) || (im->attempts >= im->policy->max_attempts && !patient))
         return decide(im, FL_OUTCOME_FAILED);
@@ -273,7 +282,8 @@ static enum fl_import_state on_claim_seen(struct fl_import *im, const struct fl_
 static enum fl_import_state on_loaded(struct fl_import *im, const struct fl_event *ev,
                                       enum fl_import_state next)
 {
-    if (ev->status == FL_INVALID || ev->status == FL_UNREADABLE) {
+    bool final = ev->status == FL_INVALID || (ev->status == FL_UNREADABLE && !im->policy->hand_back);
+    if (final) {
         keep_error(im, ev);
         return decide(im, FL_OUTCOME_INVALID);
     }
@@ -333,7 +343,7 @@ static enum fl_import_state on_decided(struct fl_import *im, const struct fl_eve
     if (im->want == FL_OUTCOME_REJECTED || im->want == FL_OUTCOME_SUPERSEDED || !im->want_err.text[0])
         keep_error(im, ev);
     bool patient = is_patient(im, ev);
-    bool last = im->cancel || !fl_status_retryable(ev->status) ||
+    bool last = im->cancel || im->policy->hand_back || !fl_status_retryable(ev->status) ||
                 (im->attempts >= im->policy->max_attempts && !patient);
     return last ? leave_undecided(im, ev->status) : pause_then(im, ev, im->attempts, FL_IMPORT_READ);
 }
@@ -356,7 +366,7 @@ static enum fl_import_state on_acked(struct fl_import *im, const struct fl_event
 /* ---- the table ---- */
 
 #define FROM_START (BIT(READ) | BIT(RELEASE) | BIT(WAIT))
-#define TO_DECIDE  (BIT(DECIDE) | FROM_START)
+#define TO_DECIDE  (BIT(DECIDE) | BIT(ACK) | FROM_START)
 
 static const struct {
     const char *name;
@@ -364,10 +374,10 @@ static const struct {
     enum fl_event_type answer;  /* what ends the state */
     answer_function *on_answer;
     uint32_t next; /* allowed moves */
-    bool cancel;   /* may be replaced by DECIDE (cancelled) on entry */
+    bool cancel;   /* may be replaced on entry by DECIDE (cancelled), or by handing back */
 } STATES[FL_IMPORT_STATE_COUNT] = {
-    [FL_IMPORT_READ] = {"read", FL_ACTION_READ, FL_EVENT_READ, on_read,
-                        BIT(ENSURE) | BIT(LEASE) | BIT(ACK) | TO_DECIDE, true},
+    [FL_IMPORT_READ] = {"read", FL_ACTION_READ, FL_EVENT_READ, on_read, BIT(ENSURE) | BIT(LEASE) | TO_DECIDE,
+                        true},
     [FL_IMPORT_ENSURE] = {"ensure", FL_ACTION_ENSURE, FL_EVENT_ENSURED, on_ensured, TO_DECIDE, true},
     [FL_IMPORT_LEASE] = {"lease", FL_ACTION_LEASE, FL_EVENT_LEASED, on_leased,
                          BIT(LEASE_CHECK) | BIT(CLAIM) | TO_DECIDE, true},
@@ -381,23 +391,27 @@ static const struct {
                          true},
     [FL_IMPORT_PARSE] = {"parse", FL_ACTION_PARSE, FL_EVENT_PARSED, on_parsed, BIT(COMMIT) | TO_DECIDE, true},
     [FL_IMPORT_COMMIT] = {"commit", FL_ACTION_COMMIT, FL_EVENT_COMMITTED, on_committed,
-                          BIT(RESOLVE) | BIT(ACK) | TO_DECIDE, true},
+                          BIT(RESOLVE) | TO_DECIDE, true},
     [FL_IMPORT_RESOLVE] = {"resolve", FL_ACTION_RESOLVE, FL_EVENT_RESOLVED, on_resolved,
                            BIT(ACK) | FROM_START, false},
-    [FL_IMPORT_DECIDE] = {"decide", FL_ACTION_DECIDE, FL_EVENT_DECIDED, on_decided, BIT(ACK) | TO_DECIDE,
-                          false},
-    [FL_IMPORT_RELEASE] = {"release", FL_ACTION_RELEASE, FL_EVENT_RELEASED, on_released, BIT(ACK) | TO_DECIDE,
-                           false},
+    [FL_IMPORT_DECIDE] = {"decide", FL_ACTION_DECIDE, FL_EVENT_DECIDED, on_decided, TO_DECIDE, false},
+    [FL_IMPORT_RELEASE] = {"release", FL_ACTION_RELEASE, FL_EVENT_RELEASED, on_released, TO_DECIDE, false},
     [FL_IMPORT_WAIT] = {"wait", FL_ACTION_NONE, FL_EVENT_TIME, NULL, BIT(RESOLVE) | TO_DECIDE, true},
     [FL_IMPORT_ACK] = {"ack", FL_ACTION_ACK, FL_EVENT_ACKED, on_acked, BIT(DONE), false},
     [FL_IMPORT_DONE] = {"done", FL_ACTION_NONE, FL_EVENT_TIME, NULL, 0, false},
 };
 
-/* A cancel takes effect between steps: never after the commit was sent, whose answer then counts. */
+/* A cancel or stop takes effect between steps: never after the commit was sent, whose answer then counts. */
 static enum fl_import_state divert(struct fl_import *im, enum fl_import_state next)
 {
     bool resolving = next == FL_IMPORT_WAIT && im->after_wait == FL_IMPORT_RESOLVE;
-    if (!im->cancel || im->want != FL_OUTCOME_OPEN || !STATES[next].cancel || resolving)
+    if (!STATES[next].cancel || resolving)
+        return next;
+    if (im->stop && !im->cancel) {
+        im->stopped = true;
+        return leave_undecided(im, FL_TRANSIENT);
+    }
+    if (!im->cancel || im->want != FL_OUTCOME_OPEN)
         return next;
     fl_err_set(&im->want_err, FL_FAILED, "%.*s: cancelled before its commit was sent; nothing was written",
                FL_ARGS(im->job.episode));
@@ -452,7 +466,7 @@ static bool wait_is_over(const struct fl_import *im, const struct fl_event *ev)
 {
     if (im->state != FL_IMPORT_WAIT)
         return false;
-    bool at_once = ev->type == FL_EVENT_START || ev->type == FL_EVENT_CANCEL;
+    bool at_once = ev->type == FL_EVENT_START || ev->type == FL_EVENT_CANCEL || ev->type == FL_EVENT_STOP;
     bool woken = ev->type == FL_EVENT_WOKEN && im->for_lease;
     return at_once || woken || (ev->type == FL_EVENT_TIME && ev->now_ms >= im->wait_until_ms);
 }
@@ -473,6 +487,7 @@ struct fl_action fl_import_step(struct fl_import *im, const struct fl_event *ev)
     struct fl_action action = {.type = FL_ACTION_NONE};
     switch (ev->type) {
     case FL_EVENT_CANCEL: im->cancel = true; break;
+    case FL_EVENT_STOP: im->stop = true; break;
     case FL_EVENT_RENEWED: on_renewed(im, ev); break;
     case FL_EVENT_START: FL_ASSERT(im->state == FL_IMPORT_WAIT && im->last_op == 0); break;
     case FL_EVENT_TIME:

@@ -1,21 +1,24 @@
 /* file_read.c - blocking reads with a limit.
  *
  * Happy path: open, fstat, allocate the size, read, and see the end where it was expected. A descriptor
- * without a size is read into a buffer that doubles at the end of the arena, so that it grows in place.
- * Failure modes: see the header. Opening never blocks (O_NONBLOCK), so a pipe cannot hold a thread of the
- * pool; a file is read and not mapped, so one that is cut meanwhile cannot kill us with SIGBUS. */
+ * without a size is read into a buffer that doubles at the end of the arena, so that it grows in place. Below
+ * a root the kernel itself resolves the path (openat2), so that no link that is put there meanwhile leads
+ * out. Failure modes: see the header. Opening never blocks (O_NONBLOCK), so a pipe cannot hold a thread of
+ * the pool; a file is read and not mapped, so one that is cut meanwhile cannot kill us with SIGBUS. */
 #include "io/file_read.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 
-enum { FIRST_BYTES = 64 * 1024 };
+enum { FIRST_BYTES = 64 * 1024, RENAME_RETRIES = 100 };
 
 static const char *reason(int error)
 {
@@ -129,6 +132,75 @@ fl_status fl_file_read(const char *path, size_t limit_bytes, struct fl_arena *ar
         return refuse_open(errno, err);
     fl_status status = read_regular(fd, limit_bytes, arena, bytes, err);
     close(fd);
+    return status;
+}
+
+/* ---- below a root ---- */
+
+/* What could never be right, whatever lies there. The kernel would follow '..' that stays inside. */
+static fl_status check_relative(const char *relative, struct fl_err *err)
+{
+    if (!relative[0])
+        return fl_err_set(err, FL_INVALID, "the path is empty");
+    if (relative[0] == '/')
+        return fl_err_set(err, FL_INVALID, "the path is absolute; it must be relative to source.root");
+    for (const char *part = relative; *part;) {
+        size_t length = strcspn(part, "/");
+        if (length == 2 && part[0] == '.' && part[1] == '.')
+            return fl_err_set(err, FL_INVALID,
+                              "the path has a '..'; it must lead straight down from source.root");
+        part += length + (part[length] == '/');
+    }
+    return FL_OK;
+}
+
+static fl_status refuse_below(int error, struct fl_err *err)
+{
+    switch (error) {
+    case EXDEV: return fl_err_set(err, FL_INVALID, "a link in the path leads out of source.root");
+    case ELOOP:
+        return fl_err_set(err, FL_INVALID, "the path has too many links, or one that is not a file's");
+    case ENAMETOOLONG: return fl_err_set(err, FL_INVALID, "the path is too long");
+    case ENOSYS:
+    case EPERM: /* as some sandboxes answer to what they do not know; a file's own refusal is EACCES */
+        return fl_err_set(
+            err, FL_UNREADABLE,
+            "this kernel, or a sandbox around this process, has no openat2 (Linux 5.6), which it "
+            "takes to open files safely below source.root; send the input inside its job "
+            "(enqueue --inline)");
+    case EAGAIN: return fl_err_set(err, FL_UNREADABLE, "folders are being renamed in the path; try again");
+    default: return refuse_open(error, err);
+    }
+}
+
+static int open_beneath(int root_fd, const char *relative)
+{
+    struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd = -1;
+    for (int i = 0; i < RENAME_RETRIES && fd < 0; i++) {
+        fd = (int)syscall(SYS_openat2, root_fd, relative, &how, sizeof how);
+        if (fd < 0 && errno != EAGAIN && errno != EINTR) /* EAGAIN: something on the way was renamed */
+            break;
+    }
+    return fd;
+}
+
+fl_status fl_file_read_below(const char *root, const char *relative, size_t limit_bytes,
+                             struct fl_arena *arena, struct fl_slice *bytes, struct fl_err *err)
+{
+    *bytes = (struct fl_slice){0};
+    fl_status status = check_relative(relative, err);
+    if (status != FL_OK)
+        return status;
+    int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0)
+        return fl_err_set(err, FL_UNREADABLE, "cannot open source.root %s: %s", root, reason(errno));
+    int fd = open_beneath(root_fd, relative);
+    status = fd < 0 ? refuse_below(errno, err) : read_regular(fd, limit_bytes, arena, bytes, err);
+    if (fd >= 0)
+        close(fd);
+    close(root_fd);
     return status;
 }
 

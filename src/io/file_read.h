@@ -14,6 +14,12 @@ struct fl_arena;
 FL_CHECKED fl_status fl_file_read(const char *path, size_t limit_bytes, struct fl_arena *arena,
                                   struct fl_slice *bytes, struct fl_err *err);
 
+/* The same for a path below the folder root, where nothing leads out of it: no absolute path, no '..', no
+ * link to somewhere else (FL_INVALID; a link that stays inside is followed). FL_UNREADABLE also if root
+ * itself cannot be opened, or if the kernel has no openat2 (Linux 5.6). */
+FL_CHECKED fl_status fl_file_read_below(const char *root, const char *relative, size_t limit_bytes,
+                                        struct fl_arena *arena, struct fl_slice *bytes, struct fl_err *err);
+
 /* Reads a descriptor of any sort (standard input) to its end, waiting where nothing is there yet; leaves it
  * open. Errors as above. */
 FL_CHECKED fl_status fl_file_read_descriptor(int fd, size_t limit_bytes, struct fl_arena *arena,

@@ -325,6 +325,15 @@ static bool take_result(struct fl_pg *pg)
     return !is_sync;
 }
 
+static void take_notifies(struct fl_pg *pg)
+{
+    PGnotify *notify;
+    while (pg->state != FL_PG_CLOSED && pg->events.notified && (notify = PQnotifies(pg->conn))) {
+        pg->events.notified(pg->events.owner, pg, notify->extra);
+        PQfreemem(notify);
+    }
+}
+
 static void receive(struct fl_pg *pg)
 {
     pg->idle_ticks = 0;
@@ -337,12 +346,16 @@ static void receive(struct fl_pg *pg)
         PQisBusy(pg->conn);
         if (PQstatus(pg->conn) == CONNECTION_BAD)
             fail(pg, "the connection broke");
+        else
+            take_notifies(pg);
         return;
     }
     while (pg->state != FL_PG_CLOSED && take_result(pg))
         ;
     if (pg->state != FL_PG_CLOSED && PQstatus(pg->conn) == CONNECTION_BAD)
         fail(pg, "the connection broke");
+    else
+        take_notifies(pg);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

@@ -24,7 +24,7 @@ struct fl_pg_param {
     int length, format;
 };
 
-enum { FL_PG_STATEMENTS = 16, FL_PG_PARAMS = 16, FL_PG_BATCH = 64 };
+enum { FL_PG_STATEMENTS = 32, FL_PG_PARAMS = 16, FL_PG_BATCH = 64 };
 
 struct fl_pg;
 
@@ -39,6 +39,8 @@ struct fl_pg_events {
     void (*batch_end)(void *owner, struct fl_pg *pg, fl_status status, const struct fl_err *err);
     /* It could not be opened, or broke while idle. It is closed now. */
     void (*down)(void *owner, struct fl_pg *pg, const struct fl_err *err);
+    /* A NOTIFY on a channel that the connection listens to. Borrowed. May be NULL. */
+    void (*notified)(void *owner, struct fl_pg *pg, const char *payload);
 };
 
 enum fl_pg_state { FL_PG_CLOSED, FL_PG_CONNECTING, FL_PG_SETUP, FL_PG_IDLE, FL_PG_BUSY, FL_PG_CLEANUP };

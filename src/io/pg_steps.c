@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/slice.h"
 #include "io/pg_error.h"
+#include "io/pg_result.h"
 #include "io/pg_store.h"
 
 static const Oid READ_TYPES[] = {FL_OID_INT8_ARRAY};
@@ -155,13 +156,20 @@ static void add_resolution(struct fl_pg_store *store, struct fl_pg *pg, const st
     add(store, pg, FL_STATEMENT_RESOLVE, &RESOLVE);
 }
 
+static void add_call(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_pg_call *call)
+{
+    fl_pg_params_clear(&store->params);
+    call->bind(call, &store->params);
+    add(store, pg, call->id, call->statement);
+}
+
 static void add_one(struct fl_pg_store *store, struct fl_store_lane *lane, struct fl_request *request)
 {
     switch (lane->group) {
     case FL_GROUP_COMMIT: fl_pg_commit_add(store, &lane->pg, request); break;
     case FL_GROUP_DECIDE: add_decision(store, &lane->pg, request->import); break;
     case FL_GROUP_RESOLVE: add_resolution(store, &lane->pg, request->import); break;
-    case FL_GROUP_SUBMIT: fl_pg_submit_add(store, &lane->pg, (const struct fl_submit *)request); break;
+    case FL_GROUP_CALL: add_call(store, &lane->pg, (const struct fl_pg_call *)request); break;
     case FL_GROUP_CLAIM_CHECK:
     case FL_GROUP_CLAIM:
     case FL_GROUP_ENSURE:
@@ -180,7 +188,7 @@ void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane)
     case FL_GROUP_COMMIT:
     case FL_GROUP_DECIDE:
     case FL_GROUP_RESOLVE:
-    case FL_GROUP_SUBMIT:
+    case FL_GROUP_CALL:
     case FL_GROUP_COUNT: break;
     }
     if (fl_pg_steps_share_a_transaction(lane->group))
@@ -193,26 +201,14 @@ void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane)
 
 /* ---- reading results ---- */
 
-static int64_t int64_at(const PGresult *result, int row, int column)
-{
-    return PQgetisnull(result, row, column) ? 0 : strtoll(PQgetvalue(result, row, column), NULL, 10);
-}
-
-static struct fl_slice text_at(const PGresult *result, int row, int column)
-{
-    if (PQgetisnull(result, row, column))
-        return (struct fl_slice){0};
-    return (struct fl_slice){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
-}
-
 /* Four columns from `first`: outcome, message, version, row_count. */
 static void read_answer(const PGresult *result, int row, int first, struct fl_answer *answer)
 {
     struct fl_err message;
-    fl_err_set(&message, FL_OK, "%.*s", FL_ARGS(text_at(result, row, first + 1)));
-    answer->outcome = fl_outcome_from_name(text_at(result, row, first));
-    answer->version = int64_at(result, row, first + 2);
-    answer->row_count = int64_at(result, row, first + 3);
+    fl_err_set(&message, FL_OK, "%.*s", FL_ARGS(fl_pg_text(result, row, first + 1)));
+    answer->outcome = fl_outcome_from_name(fl_pg_text(result, row, first));
+    answer->version = fl_pg_int64(result, row, first + 2);
+    answer->row_count = fl_pg_int64(result, row, first + 3);
     memcpy(answer->message, message.text, sizeof answer->message);
 }
 
@@ -220,20 +216,20 @@ static void read_read(const PGresult *result, int row, struct fl_event *event)
 {
     event->read.job_found = !PQgetisnull(result, row, 10);
     read_answer(result, row, 0, &event->read.answer);
-    event->read.rank = int64_at(result, row, 4);
+    event->read.rank = fl_pg_int64(result, row, 4);
     event->read.episode_found = !PQgetisnull(result, row, 5);
-    event->read.version.n = int64_at(result, row, 5);
-    event->read.fence.n = int64_at(result, row, 6);
+    event->read.version.n = fl_pg_int64(result, row, 5);
+    event->read.fence.n = fl_pg_int64(result, row, 6);
     event->read.document_found = !PQgetisnull(result, row, 7);
-    event->read.document_version = int64_at(result, row, 7);
-    event->read.document_rank = int64_at(result, row, 8);
-    event->read.document_deleted = fl_slice_is(text_at(result, row, 9), "t");
+    event->read.document_version = fl_pg_int64(result, row, 7);
+    event->read.document_rank = fl_pg_int64(result, row, 8);
+    event->read.document_deleted = fl_slice_is(fl_pg_text(result, row, 9), "t");
 }
 
 static void read_claim_seen(const PGresult *result, int row, struct fl_event *event)
 {
-    struct fl_slice nonce = text_at(result, row, 1);
-    event->claim_seen.fence.n = int64_at(result, row, 0);
+    struct fl_slice nonce = fl_pg_text(result, row, 1);
+    event->claim_seen.fence.n = fl_pg_int64(result, row, 0);
     event->claim_seen.nonce = (struct fl_nonce){{0}};
     if (nonce.len == FL_NONCE_LEN)
         memcpy(event->claim_seen.nonce.hex, nonce.ptr, FL_NONCE_LEN);
@@ -251,7 +247,7 @@ static void read_rows(struct fl_store_lane *lane, const PGresult *result)
         if (lane->group == FL_GROUP_READ)
             read_read(result, i, event);
         else if (lane->group == FL_GROUP_CLAIM)
-            event->claimed.claimed = fl_slice_is(text_at(result, i, 0), "t");
+            event->claimed.claimed = fl_slice_is(fl_pg_text(result, i, 0), "t");
         else
             read_claim_seen(result, i, event);
     }
@@ -263,11 +259,11 @@ static void read_answer_row(struct fl_store_lane *lane, int i, const PGresult *r
 {
     struct fl_event *event = &lane->events[i];
     FL_ASSERT(PQntuples(result) == 1);
-    struct fl_slice status = text_at(result, 0, 0);
+    struct fl_slice status = fl_pg_text(result, 0, 0);
     struct fl_answer answer;
     read_answer(result, 0, 1, &answer);
     if (lane->group == FL_GROUP_COMMIT) {
-        event->mark.xid = (uint64_t)int64_at(result, 0, 5);
+        event->mark.xid = (uint64_t)fl_pg_int64(result, 0, 5);
         event->committed.answer = answer;
         event->committed.status = fl_slice_is(status, "done")    ? FL_COMMIT_DONE
                                   : fl_slice_is(status, "stale") ? FL_COMMIT_STALE
@@ -304,8 +300,9 @@ void fl_pg_steps_read(void *owner, struct fl_pg *pg, int index, const PGresult *
             read_answer_row(lane, index - 1, result);
     } else if (lane->group == FL_GROUP_RESOLVE) {
         read_answer_row(lane, index, result);
-    } else if (lane->group == FL_GROUP_SUBMIT) {
-        fl_pg_submit_read(result, (struct fl_submit *)lane->requests[0]);
+    } else if (lane->group == FL_GROUP_CALL) {
+        struct fl_pg_call *call = (struct fl_pg_call *)lane->requests[0];
+        call->read(call, result);
         lane->events[0].status = FL_OK;
     } else {
         read_rows(lane, result);

@@ -48,14 +48,14 @@ static enum fl_event_type answer_type(enum fl_store_group group)
         [FL_GROUP_COMMIT] = FL_EVENT_COMMITTED, [FL_GROUP_RESOLVE] = FL_EVENT_RESOLVED,
         [FL_GROUP_DECIDE] = FL_EVENT_DECIDED,   [FL_GROUP_CLAIM_CHECK] = FL_EVENT_CLAIM_SEEN,
         [FL_GROUP_CLAIM] = FL_EVENT_CLAIMED,    [FL_GROUP_ENSURE] = FL_EVENT_ENSURED,
-        [FL_GROUP_READ] = FL_EVENT_READ,        [FL_GROUP_SUBMIT] = FL_EVENT_START,
+        [FL_GROUP_READ] = FL_EVENT_READ,        [FL_GROUP_CALL] = FL_EVENT_START,
     };
     return TYPES[group];
 }
 
 static int batch_limit(enum fl_store_group group)
 {
-    return group == FL_GROUP_COMMIT ? FL_STORE_COMMIT_BATCH : group == FL_GROUP_SUBMIT ? 1 : FL_STORE_BATCH;
+    return group == FL_GROUP_COMMIT ? FL_STORE_COMMIT_BATCH : group == FL_GROUP_CALL ? 1 : FL_STORE_BATCH;
 }
 
 /* PROTOCOL 3: batches lock episodes in one order, so that two of them cannot deadlock. */
@@ -83,7 +83,7 @@ static void take_batch(struct fl_store_lane *lane, enum fl_store_group group)
         if (request->alone)
             break;
     }
-    if (group != FL_GROUP_SUBMIT)
+    if (group != FL_GROUP_CALL)
         qsort(lane->requests, (size_t)lane->count, sizeof(struct fl_request *), by_episode);
     for (int i = 0; i < lane->count; i++)
         lane->events[i].op = lane->requests[i]->op;
@@ -152,7 +152,7 @@ static void answer_unavailable(struct fl_pg_store *store, const struct fl_err *e
             fl_list_append(&waiting, link);
     for (struct fl_link *link; (link = fl_list_take_first(&waiting));) {
         struct fl_request *request = FL_CONTAINER(link, struct fl_request, link);
-        enum fl_store_group group = request->import ? group_of(request->action) : FL_GROUP_SUBMIT;
+        enum fl_store_group group = request->import ? group_of(request->action) : FL_GROUP_CALL;
         struct fl_event event = {
             .type = answer_type(group), .op = request->op, .status = err->code, .err = err};
         request->alone = false;
@@ -233,10 +233,11 @@ static void start(void *self, struct fl_request *request)
     fl_list_append(&store->queues[group_of(request->action)], &request->link);
 }
 
-void fl_pg_store_submit(struct fl_pg_store *store, struct fl_submit *submit)
+void fl_pg_store_call(struct fl_pg_store *store, struct fl_pg_call *call,
+                      void (*done)(struct fl_request *request, struct fl_event *event))
 {
-    submit->request.import = NULL;
-    fl_list_append(&store->queues[FL_GROUP_SUBMIT], &submit->request.link);
+    call->request = (struct fl_request){.done = done};
+    fl_list_append(&store->queues[FL_GROUP_CALL], &call->request.link);
 }
 
 fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const char *dsn, int64_t timeout_ms,
@@ -251,7 +252,11 @@ fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const cha
         fl_list_init(&store->queues[group]);
     for (int i = 0; i < connections; i++) {
         struct fl_store_lane *lane = &store->lanes[i];
-        struct fl_pg_events events = {lane, on_idle, fl_pg_steps_read, on_batch_end, on_down};
+        struct fl_pg_events events = {.owner = lane,
+                                      .idle = on_idle,
+                                      .result = fl_pg_steps_read,
+                                      .batch_end = on_batch_end,
+                                      .down = on_down};
         lane->store = store;
         fl_pg_init(&lane->pg, loop, dsn, timeout_ms, &events);
     }

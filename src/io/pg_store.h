@@ -24,7 +24,7 @@ enum fl_store_group { /* in the order in which a free connection serves them: wh
                       FL_GROUP_CLAIM,
                       FL_GROUP_ENSURE,
                       FL_GROUP_READ,
-                      FL_GROUP_SUBMIT,
+                      FL_GROUP_CALL,
                       FL_GROUP_COUNT
 };
 
@@ -33,15 +33,32 @@ struct fl_submit_job {
     enum fl_kind kind;
     enum fl_mode mode;
     int64_t if_version;
+
+    /* fl_pg_store_enqueue only */
+    struct fl_slice body;  /* the input itself; absent = workers read the source */
+    enum fl_format format; /* FL_FORMAT_NONE = by content */
+    enum fl_priority priority;
+    int64_t not_before_ms; /* since 1970; 0 = at once */
+    bool strict, repair;
 };
 
-/* Some jobs to be written at once (protocol, "Jobs"). Belongs to the caller until done. */
+/* One statement outside of the steps of an import, by the same connections. Belongs to the caller until
+ * request.done, which is called with status and err only. */
+struct fl_pg_call {
+    struct fl_request request;
+    int id; /* FL_STATEMENT_* */
+    const struct fl_pg_statement *statement;
+    void (*bind)(const struct fl_pg_call *call, struct fl_pg_params *params);
+    void (*read)(struct fl_pg_call *call, const PGresult *result); /* its rows, borrowed */
+};
+
+/* Some jobs to be written at once (protocol, "Jobs"). Belongs to the caller until call.request.done. */
 struct fl_submit {
-    struct fl_request request; /* request.done is called with status only; action is ignored */
+    struct fl_pg_call call;
     const struct fl_submit_job *jobs;
     size_t count;
     uint64_t request_id[2]; /* random, the same when it is sent again: so that its rows are written once */
-    struct fl_slice worker; /* who will run them */
+    struct fl_slice worker; /* who will run them; unused by fl_pg_store_enqueue */
     int64_t *job_ids;       /* count of them, filled on FL_OK */
 };
 
@@ -77,8 +94,17 @@ FL_CHECKED fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop
                                       int64_t timeout_ms, int connections, const char *name,
                                       struct fl_err *err);
 
-/* Queues jobs to be written. Answer as for any request. */
-void fl_pg_store_submit(struct fl_pg_store *store, struct fl_submit *submit);
+/* Queues a call; done is called later, never from within. */
+void fl_pg_store_call(struct fl_pg_store *store, struct fl_pg_call *call,
+                      void (*done)(struct fl_request *request, struct fl_event *event));
+
+/* Queues jobs to be written; done gets submit->call.request. */
+void fl_pg_store_submit(struct fl_pg_store *store, struct fl_submit *submit,
+                        void (*done)(struct fl_request *request, struct fl_event *event));
+
+/* The same for jobs that the workers shall run: they are told at once. */
+void fl_pg_store_enqueue(struct fl_pg_store *store, struct fl_submit *submit,
+                         void (*done)(struct fl_request *request, struct fl_event *event));
 
 /* Answers everything that is queued or in flight (FL_UNAVAILABLE, FL_LOST), closes all; run the loop once
  * more before the memory goes, then fl_pg_store_free. */
@@ -91,11 +117,8 @@ void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane);
 void fl_pg_steps_read(void *lane, struct fl_pg *pg, int index, const PGresult *result);
 bool fl_pg_steps_share_a_transaction(enum fl_store_group group);
 
-/* pg_commit.c, pg_jobs.c: the statements of one group; they add to the lane's connection and read its
- * results. */
+/* pg_commit.c: the statement of one commit. */
 void fl_pg_commit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_request *request);
-void fl_pg_submit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_submit *submit);
-void fl_pg_submit_read(const PGresult *result, struct fl_submit *submit);
 
 /* Ids of the statements, one number space per connection. */
 enum {
@@ -106,6 +129,15 @@ enum {
     FL_STATEMENT_DECIDE,
     FL_STATEMENT_RESOLVE,
     FL_STATEMENT_SUBMIT,
+    FL_STATEMENT_ENQUEUE,
+    FL_STATEMENT_DISPATCH,
+    FL_STATEMENT_DISPATCHED,
+    FL_STATEMENT_BEGIN,
+    FL_STATEMENT_BEGIN_SUSPECT,
+    FL_STATEMENT_POSTPONE,
+    FL_STATEMENT_SUSPECT,
+    FL_STATEMENT_TIDY,
+    FL_STATEMENT_CONTROL,
     FL_STATEMENT_COMMIT_CHAPTERS,
     FL_STATEMENT_COMMIT_TRANSCRIPT,
     FL_STATEMENT_COMMIT_DELETE,

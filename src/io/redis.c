@@ -16,24 +16,15 @@ enum { TICK_MS = 250, DEFAULT_PORT = 6379 };
 
 /* ---- the address ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Copies with %XX decoded. False if it does not fit or would hold a NUL. */
 static bool decode(struct fl_slice from, char to[FL_REDIS_TEXT_BYTES])
 {
     size_t length = 0;
     for (size_t i = 0; i < from.len; i++) {
         char c = from.ptr[i];
-        if (c == '%' && i + 2 < from.len && hex_digit(from.ptr[i + 1]) >= 0 &&
-            hex_digit(from.ptr[i + 2]) >= 0) {
-            c = (char)(hex_digit(from.ptr[i + 1]) * 16 + hex_digit(from.ptr[i + 2]));
+        if (c == '%' && i + 2 < from.len && fl_slice_hex_digit(from.ptr[i + 1]) >= 0 &&
+            fl_slice_hex_digit(from.ptr[i + 2]) >= 0) {
+            c = (char)(fl_slice_hex_digit(from.ptr[i + 1]) * 16 + fl_slice_hex_digit(from.ptr[i + 2]));
             i += 2;
         }
         if (c == '\0' || length + 1 >= FL_REDIS_TEXT_BYTES)
@@ -363,6 +354,7 @@ fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err)
     }
     context->data = redis;
     redis->context = context;
+    redis->opened++;
     redisAsyncSetConnectCallback(context, on_connect);
     redisAsyncSetDisconnectCallback(context, on_disconnect);
     note_loss(redis, "the connection broke");

@@ -32,6 +32,7 @@ struct fl_redis {
     redisAsyncContext *context; /* NULL = closed */
     bool connected;             /* the connection stands */
     bool login_failed;          /* AUTH or SELECT was refused: `why` says it */
+    uint32_t opened;            /* how often: whoever set something up on it knows when to do so again */
     int waiting;                /* commands sent and not answered */
     int idle_ticks;
     uv_timer_t timer;

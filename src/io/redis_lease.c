@@ -139,7 +139,7 @@ static void on_reply(redisAsyncContext *context, void *reply_pointer, void *requ
 static void send_acquire(struct fl_redis_lease *lease, struct fl_request *request, bool full_text)
 {
     const struct fl_import *im = request->import;
-    char keys[3][FL_LEASE_KEY_BYTES], fence[24], ttl[24], who[320], waiter[128];
+    char keys[3][FL_LEASE_KEY_BYTES], fence[24], ttl[24], who[320], waiter[FL_CHANNEL_BYTES + 24];
     snprintf(fence, sizeof fence, "%" PRId64, im->fence.n);
     snprintf(ttl, sizeof ttl, "%" PRId64, im->policy->lease_ttl_ms);
     snprintf(who, sizeof who, "%s (job %" PRId64 ")", lease->holder, im->job.job_id);
@@ -300,8 +300,11 @@ static void on_message(redisAsyncContext *context, void *reply_pointer, void *ow
     lease->wakes.waiting = 0;
     struct fl_slice job = reply_text(reply->element[2]);
     int64_t job_id;
-    if (fl_slice_take_digits(&job, &job_id) > 0 && job.len == 0 && lease->port.woken)
+    struct fl_slice message = job;
+    if (fl_slice_take_digits(&job, &job_id) > 0 && job.len == 0)
         lease->port.woken(lease->port.owner, job_id);
+    else if (lease->told)
+        lease->told(lease->port.owner, message);
 }
 
 static void on_resubscribe(uv_timer_t *timer)
@@ -327,15 +330,19 @@ static void subscribe(struct fl_redis_lease *lease)
     fl_redis_send(&lease->wakes, 2, argv, NULL, on_message, lease);
 }
 
+void fl_redis_lease_subscribe(struct fl_redis_lease *lease)
+{
+    subscribe(lease);
+}
+
 void fl_redis_lease_init(struct fl_redis_lease *lease, uv_loop_t *loop,
                          const struct fl_redis_address *address, int64_t timeout_ms, const char *holder,
-                         const uint64_t random[2])
+                         const char *name)
 {
     *lease = (struct fl_redis_lease){.port = {.self = lease, .start = start}, .loop = loop, .holder = holder};
     fl_list_init(&lease->queue);
     fl_redis_scripts_init(&lease->scripts);
-    snprintf(lease->channel, sizeof lease->channel, "fenceline:wake:%016" PRIx64 "%016" PRIx64, random[0],
-             random[1]);
+    snprintf(lease->channel, sizeof lease->channel, "fenceline:wake:%s", name);
     fl_redis_init(&lease->commands, loop, address, timeout_ms);
     fl_redis_init(&lease->wakes, loop, address, timeout_ms);
     lease->wakes.owner = lease;

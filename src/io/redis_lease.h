@@ -11,7 +11,7 @@
 #include "io/redis.h"
 #include "io/redis_script.h"
 
-enum { FL_LEASE_KEY_BYTES = 3 * 255 + 32 };
+enum { FL_LEASE_KEY_BYTES = 3 * 255 + 32, FL_CHANNEL_BYTES = 192 };
 
 struct fl_redis_lease {
     struct fl_lease_port port;
@@ -22,23 +22,28 @@ struct fl_redis_lease {
     uv_prepare_t dispatch;
     struct fl_redis_scripts scripts;
     struct fl_link queue;
-    char channel[64];
+    char channel[FL_CHANNEL_BYTES];
+    void (*told)(void *owner, struct fl_slice message); /* a message that is no job id; port.owner; or NULL */
     void (*alive)(void *owner, fl_status status, const struct fl_err *err); /* waits for a ping, or NULL */
     void *alive_owner;
     bool ping_is_sent;
     const char *holder; /* "import@host:pid", shown to operators; borrowed */
 };
 
-/* Ready to take requests; connects when the first one comes. address, holder are borrowed. random names the
- * process' wake-up channel. */
+/* Ready to take requests; connects when the first one comes. address, holder are borrowed. name is the
+ * process' own, without spaces, and unique: it names its wake-up channel, "fenceline:wake:<name>". */
 void fl_redis_lease_init(struct fl_redis_lease *lease, uv_loop_t *loop,
                          const struct fl_redis_address *address, int64_t timeout_ms, const char *holder,
-                         const uint64_t random[2]);
+                         const char *name);
 
 /* Connects and asks for a sign of life; answers later, once: FL_OK, or why Redis cannot be used. One at a
  * time. */
 void fl_redis_lease_ping(struct fl_redis_lease *lease,
                          void (*alive)(void *, fl_status, const struct fl_err *), void *owner);
+
+/* Opens the connection for wake-ups and messages now, and keeps it open: for those who wait for more than
+ * leases. */
+void fl_redis_lease_subscribe(struct fl_redis_lease *lease);
 
 /* Answers everything that is queued or in flight, closes both connections; run the loop once more before the
  * memory goes. */

@@ -9,12 +9,23 @@
 
 /* Generated from lua/ at build time. */
 extern const char fl_lua_lease_acquire[], fl_lua_lease_renew[], fl_lua_lease_release[];
+extern const char fl_lua_queue_take[], fl_lua_queue_add[], fl_lua_queue_finish[], fl_lua_queue_beat[],
+    fl_lua_queue_rescue[];
 
-static const char *text_of(enum fl_script script)
+const char *fl_redis_script_text(enum fl_script script)
 {
-    const char *const TEXTS[FL_SCRIPT_COUNT] = {fl_lua_lease_acquire, fl_lua_lease_renew,
-                                                fl_lua_lease_release};
-    return TEXTS[script];
+    switch (script) {
+    case FL_SCRIPT_ACQUIRE: return fl_lua_lease_acquire;
+    case FL_SCRIPT_RENEW: return fl_lua_lease_renew;
+    case FL_SCRIPT_RELEASE: return fl_lua_lease_release;
+    case FL_SCRIPT_QUEUE_TAKE: return fl_lua_queue_take;
+    case FL_SCRIPT_QUEUE_ADD: return fl_lua_queue_add;
+    case FL_SCRIPT_QUEUE_FINISH: return fl_lua_queue_finish;
+    case FL_SCRIPT_QUEUE_BEAT: return fl_lua_queue_beat;
+    case FL_SCRIPT_QUEUE_RESCUE: return fl_lua_queue_rescue;
+    case FL_SCRIPT_COUNT: break;
+    }
+    FL_ASSERT(!"a script");
 }
 
 static void take_sha1(const char *text, char hex[FL_SCRIPT_SHA1_BYTES])
@@ -31,7 +42,7 @@ static void take_sha1(const char *text, char hex[FL_SCRIPT_SHA1_BYTES])
 void fl_redis_scripts_init(struct fl_redis_scripts *scripts)
 {
     for (int script = 0; script < FL_SCRIPT_COUNT; script++)
-        take_sha1(text_of((enum fl_script)script), scripts->sha1[script]);
+        take_sha1(fl_redis_script_text((enum fl_script)script), scripts->sha1[script]);
 }
 
 void fl_redis_script_send(struct fl_redis *redis, const struct fl_redis_scripts *scripts,
@@ -43,7 +54,7 @@ void fl_redis_script_send(struct fl_redis *redis, const struct fl_redis_scripts 
     char keys[16];
     FL_ASSERT(key_count + arg_count <= FL_SCRIPT_ARGS);
     argv[0] = full_text ? "EVAL" : "EVALSHA";
-    argv[1] = full_text ? text_of(script) : scripts->sha1[script];
+    argv[1] = full_text ? fl_redis_script_text(script) : scripts->sha1[script];
     snprintf(keys, sizeof keys, "%d", key_count);
     argv[2] = keys;
     for (int i = 0; i < 3; i++)

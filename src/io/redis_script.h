@@ -7,9 +7,19 @@
 
 #include "io/redis.h"
 
-enum fl_script { FL_SCRIPT_ACQUIRE, FL_SCRIPT_RENEW, FL_SCRIPT_RELEASE, FL_SCRIPT_COUNT };
+enum fl_script {
+    FL_SCRIPT_ACQUIRE,
+    FL_SCRIPT_RENEW,
+    FL_SCRIPT_RELEASE,
+    FL_SCRIPT_QUEUE_TAKE,
+    FL_SCRIPT_QUEUE_ADD,
+    FL_SCRIPT_QUEUE_FINISH,
+    FL_SCRIPT_QUEUE_BEAT,
+    FL_SCRIPT_QUEUE_RESCUE,
+    FL_SCRIPT_COUNT
+};
 
-enum { FL_SCRIPT_ARGS = 12, FL_SCRIPT_SHA1_BYTES = 41 };
+enum { FL_SCRIPT_ARGS = 270, FL_SCRIPT_SHA1_BYTES = 41 };
 
 /* The names by which the server knows the scripts. */
 struct fl_redis_scripts {
@@ -17,6 +27,9 @@ struct fl_redis_scripts {
 };
 
 void fl_redis_scripts_init(struct fl_redis_scripts *scripts);
+
+/* The text of a script. Static. */
+const char *fl_redis_script_text(enum fl_script script);
 
 /* Calls the script with its keys and arguments (together at most FL_SCRIPT_ARGS). full_text: EVAL instead of
  * EVALSHA. */

@@ -1,0 +1,23 @@
+/* redis_registry.h - who works: the registry that workers keep in Redis (redis_queue.h), for commands that
+ * show it. */
+#ifndef FL_IO_REDIS_REGISTRY_H
+#define FL_IO_REDIS_REGISTRY_H
+
+#include "io/redis.h"
+
+struct fl_arena;
+
+/* One worker; slices live in the arena. */
+struct fl_registered_worker {
+    struct fl_slice id;
+    struct fl_slice info; /* JSON as it stands there: anybody may have written it */
+    int64_t age_ms;       /* since its last heartbeat, by Redis' clock */
+};
+
+/* Reads all of it, in the order of the ids, waiting at most the timeout for each answer. FL_UNAVAILABLE,
+ * FL_USAGE (no permission), FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_redis_registry_read(const struct fl_redis_address *address, int64_t timeout_ms,
+                                            struct fl_arena *arena, struct fl_registered_worker **workers,
+                                            size_t *count, struct fl_err *err);
+
+#endif
