@@ -478,6 +478,11 @@ static inline void rig_cancel(struct rig *rig)
     rig_feed(rig, (struct fl_event){.type = FL_EVENT_CANCEL});
 }
 
+static inline void rig_stop(struct rig *rig)
+{
+    rig_feed(rig, (struct fl_event){.type = FL_EVENT_STOP});
+}
+
 static inline void rig_wake(struct rig *rig)
 {
     rig_feed(rig, (struct fl_event){.type = FL_EVENT_WOKEN});
