@@ -137,8 +137,9 @@ static void on_listed(struct fl_request *request, struct fl_event *event)
         end_look(dispatcher, true);
 }
 
-void fl_dispatcher_checked(struct fl_dispatcher *dispatcher, fl_status status, size_t count)
+static void on_checked(void *owner, fl_status status, size_t count)
 {
+    struct fl_dispatcher *dispatcher = owner;
     if (status != FL_OK || dispatcher->queue->adding) {
         end_look(dispatcher, true);
     } else if (count == 0) {
@@ -150,8 +151,9 @@ void fl_dispatcher_checked(struct fl_dispatcher *dispatcher, fl_status status, s
     }
 }
 
-void fl_dispatcher_added(struct fl_dispatcher *dispatcher, fl_status status)
+static void on_added(void *owner, fl_status status)
 {
+    struct fl_dispatcher *dispatcher = owner;
     if (dispatcher->lookup_adds) {
         dispatcher->lookup_adds = false;
         if (status == FL_OK)
@@ -203,9 +205,10 @@ static void tell_postgres(struct fl_dispatcher *dispatcher)
     fl_pg_queue_suspect(dispatcher->store, &dispatcher->suspect, on_suspected);
 }
 
-void fl_dispatcher_rescued(struct fl_dispatcher *dispatcher, fl_status status,
-                           const struct fl_queue_entry *entries, const struct fl_slice *workers, size_t count)
+static void on_rescued(void *owner, fl_status status, const struct fl_queue_entry *entries,
+                       const struct fl_slice *workers, size_t count)
 {
+    struct fl_dispatcher *dispatcher = owner;
     dispatcher->is_rescuing = false;
     if (status != FL_OK || count == 0)
         return;
@@ -282,4 +285,6 @@ void fl_dispatcher_init(struct fl_dispatcher *dispatcher)
 {
     dispatcher->due = (struct fl_timer){.fire = on_due, .at_ms = FL_NEVER_MS};
     dispatcher->look_age_ms = 0;
+    dispatcher->queue->dispatch_events = (struct fl_dispatch_events){
+        .owner = dispatcher, .added = on_added, .checked = on_checked, .rescued = on_rescued};
 }

@@ -37,7 +37,7 @@ struct fl_dispatcher {
     bool lookup_adds; /* the add in flight belongs to the search */
 };
 
-/* Fill settings, clock, store and queue before. */
+/* Fill settings, clock, store and queue before; takes the queue's dispatch_events. */
 void fl_dispatcher_init(struct fl_dispatcher *dispatcher);
 
 /* What the heartbeat said. A new dispatcher looks at everything at once. */
@@ -51,12 +51,7 @@ void fl_dispatcher_ran_low(struct fl_dispatcher *dispatcher);
 void fl_dispatcher_redis_was_empty(struct fl_dispatcher *dispatcher);
 void fl_dispatcher_tick(struct fl_dispatcher *dispatcher);
 
-/* Events of the queue. An entry that is not one of the rescued is not the dispatcher's: false. */
-void fl_dispatcher_added(struct fl_dispatcher *dispatcher, fl_status status);
-void fl_dispatcher_checked(struct fl_dispatcher *dispatcher, fl_status status, size_t count);
-void fl_dispatcher_rescued(struct fl_dispatcher *dispatcher, fl_status status,
-                           const struct fl_queue_entry *entries, const struct fl_slice *workers,
-                           size_t count);
+/* The entry is one of the dispatcher's (false = somebody else's), and was given back. */
 bool fl_dispatcher_finished(struct fl_dispatcher *dispatcher, const struct fl_queue_entry *entry);
 
 /* Nothing of it is in flight. */

@@ -15,8 +15,8 @@
 #include <uv.h>
 
 #include "app/dispatcher.h"
+#include "app/worker_info.h"
 #include "base/assert.h"
-#include "base/json_write.h"
 #include "base/list.h"
 #include "base/slice.h"
 #include "io/pg_dsn.h"
@@ -25,7 +25,7 @@
 #include "io/uv_clock.h"
 #include "io/uv_pool.h"
 
-enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, JOBS_SHOWN = 64, INFO_BYTES = 4096, NAME_BYTES = 128 };
+enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, NAME_BYTES = 128 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_LEAVING, PHASE_OVER };
 
@@ -127,61 +127,25 @@ static void note_health(struct worker *worker)
 
 /* ---- the registry ---- */
 
-static void write_info(struct worker *worker, FILE *out)
-{
-    static const char *const STATES[] = {"starting", "running", "draining", "draining", "draining"};
-    int64_t jobs[JOBS_SHOWN];
-    size_t count = fl_runs_list(&worker->runs, jobs, JOBS_SHOWN);
-    const size_t *counts = worker->runs.counts;
-    struct fl_json_writer json;
-    fl_json_write_init(&json, out);
-    fl_json_write_begin_object(&json);
-    const struct {
-        const char *name, *text;
-    } TEXTS[] = {
-        {"worker", worker->id},
-        {"host", worker->host},
-        {"version", FL_VERSION},
-        {"started", worker->started_at},
-        {"state", worker->is_paused && worker->phase == PHASE_RUNNING ? "paused" : STATES[worker->phase]}};
-    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
-        fl_json_write_name(&json, TEXTS[i].name);
-        fl_json_write_string(&json, fl_slice_from(TEXTS[i].text));
-    }
-    const struct {
-        const char *name;
-        int64_t number;
-    } NUMBERS[] = {
-        {"pid", getpid()},
-        {"slots", worker->settings.worker.slots},
-        {"running", (int64_t)(counts[FL_RUN_BEGINNING] + counts[FL_RUN_RUNNING])},
-        {"parked", (int64_t)(counts[FL_RUN_PARKED] + counts[FL_RUN_RESUMABLE] + counts[FL_RUN_HELD])}};
-    for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
-        fl_json_write_name(&json, NUMBERS[i].name);
-        fl_json_write_int64(&json, NUMBERS[i].number);
-    }
-    fl_json_write_name(&json, "jobs");
-    fl_json_write_begin_array(&json);
-    for (size_t i = 0; i < count; i++)
-        fl_json_write_int64(&json, jobs[i]);
-    fl_json_write_end_array(&json);
-    fl_json_write_end_object(&json);
-}
-
 static void send_beat(struct worker *worker)
 {
-    char info[INFO_BYTES] = "";
+    static const char *const STATES[] = {"starting", "running", "draining", "draining", "draining"};
+    char json[FL_WORKER_INFO_BYTES];
     struct fl_err err;
     if (worker->queue.beating || worker->phase >= PHASE_LEAVING)
         return;
-    FILE *out = fmemopen(info, sizeof info, "w");
-    if (!out)
-        return;
-    write_info(worker, out);
-    fclose(out);
+    bool is_paused = worker->is_paused && worker->phase == PHASE_RUNNING;
+    const struct fl_worker_info info = {
+        .worker = worker->id,
+        .host = worker->host,
+        .started_at = worker->started_at,
+        .state = is_paused ? "paused" : STATES[worker->phase],
+        .slots = worker->settings.worker.slots,
+        .runs = &worker->runs,
+    };
     bool would_dispatch = worker->listen.is_listening && worker->phase <= PHASE_RUNNING;
-    if (!fl_redis_queue_beat(&worker->queue, fl_slice_from(info), worker->settings.worker.dead_ms,
-                             would_dispatch, &err))
+    if (!fl_redis_queue_beat(&worker->queue, fl_worker_info_format(&info, json),
+                             worker->settings.worker.dead_ms, would_dispatch, &err))
         on_trouble(worker, &err);
 }
 
@@ -319,22 +283,6 @@ static void on_finished(void *owner, struct fl_queue_entry *entry)
         fl_runs_finished(&worker->runs, entry);
 }
 
-static void on_added(void *owner, fl_status status)
-{
-    fl_dispatcher_added(&((struct worker *)owner)->dispatcher, status);
-}
-
-static void on_checked(void *owner, fl_status status, size_t count)
-{
-    fl_dispatcher_checked(&((struct worker *)owner)->dispatcher, status, count);
-}
-
-static void on_rescued(void *owner, fl_status status, const struct fl_queue_entry *entries,
-                       const struct fl_slice *workers, size_t count)
-{
-    fl_dispatcher_rescued(&((struct worker *)owner)->dispatcher, status, entries, workers, count);
-}
-
 /* ---- draining ---- */
 
 static void on_drain_timer(struct fl_timer *timer)
@@ -461,10 +409,7 @@ static void start_parts(struct worker *worker)
         .owner = worker,
         .taken = on_taken,
         .finished = on_finished,
-        .added = on_added,
-        .checked = on_checked,
         .beaten = on_beaten,
-        .rescued = on_rescued,
     };
     fl_redis_queue_init(&worker->queue, &worker->loop, &worker->lease, worker->id, &events);
     worker->runs.settings = &worker->settings;

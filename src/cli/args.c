@@ -13,13 +13,14 @@
 #include "base/nearest.h"
 #include "base/slice.h"
 #include "cli/args_table.h"
+#include "cli/when.h"
 #include "core/job.h"
 #include "io/pg_dsn.h"
 
 enum { OPTIONS = 32, LONG_BASE = 256 };
 
 static const char *const COMMAND_NAMES[] = {
-#define X(name, word) [FL_COMMAND_##name] = #word,
+#define X(name, function, words) [FL_COMMAND_##name] = words,
     FL_COMMAND_LIST(X)
 #undef X
 };
@@ -113,6 +114,35 @@ static fl_status store_name(const struct fl_option *option, struct fl_args *args
     return FL_OK;
 }
 
+static fl_status store_priority(struct fl_args *args, const char *value, struct fl_err *err)
+{
+    static const char *const NAMES[] = {"high", "normal", "low"};
+    for (int i = 0; i < FL_PRIORITY_COUNT; i++)
+        if (strcmp(value, NAMES[i]) == 0) {
+            args->priority = (enum fl_priority)(i - 1);
+            return FL_OK;
+        }
+    return fl_err_set(err, FL_USAGE, "unknown priority '%.80s'; --priority takes high, normal or low", value);
+}
+
+static fl_status store_outcome(struct fl_args *args, const char *value, struct fl_err *err)
+{
+    struct fl_nearest nearest;
+    fl_nearest_init(&nearest, fl_slice_from(value));
+    for (int i = FL_OUTCOME_OPEN; i <= FL_OUTCOME_CANCELLED; i++)
+        fl_nearest_offer(&nearest, fl_outcome_name((enum fl_outcome)i));
+    args->outcome = value;
+    if (strcmp(value, "open") == 0 || fl_outcome_from_name(fl_slice_from(value)) != FL_OUTCOME_OPEN)
+        return FL_OK;
+    if (nearest.best)
+        return fl_err_set(err, FL_USAGE, "unknown outcome '%.80s' (did you mean '%s'?)", value, nearest.best);
+    return fl_err_set(
+        err, FL_USAGE,
+        "unknown outcome '%.80s'; --outcome takes open, imported, unchanged, rejected, superseded, "
+        "deleted, invalid, failed or cancelled",
+        value);
+}
+
 static fl_status store_number(const struct fl_option *option, int64_t *place, const char *value,
                               struct fl_err *err)
 {
@@ -140,6 +170,10 @@ static fl_status store(const struct fl_option *option, struct fl_args *args, con
     case FL_OPTION_MODE: return store_name(option, args, value, err);
     case FL_OPTION_NUMBER:
     case FL_OPTION_SECONDS: return store_number(option, place, value, err);
+    case FL_OPTION_DURATION: return fl_when_duration(fl_slice_from(value), option->name, place, err);
+    case FL_OPTION_TIME: return fl_when_time(fl_slice_from(value), option->name, place, err);
+    case FL_OPTION_PRIORITY: return store_priority(args, value, err);
+    case FL_OPTION_OUTCOME: return store_outcome(args, value, err);
     }
     return FL_OK;
 }
@@ -199,20 +233,53 @@ static fl_status read_options(struct fl_args *args, enum fl_command command, int
     return status;
 }
 
-static fl_status find_command(struct fl_args *args, const char *word, struct fl_err *err)
+/* Is this word the first of a command of two words? */
+static bool begins_command(const char *word)
+{
+    size_t length = strlen(word);
+    for (int i = 0; i < FL_COMMAND_NONE; i++)
+        if (strncmp(COMMAND_NAMES[i], word, length) == 0 && COMMAND_NAMES[i][length] == ' ')
+            return true;
+    return false;
+}
+
+static bool find_exactly(struct fl_args *args, const char *words)
+{
+    for (int i = 0; i < FL_COMMAND_NONE; i++)
+        if (strcmp(words, COMMAND_NAMES[i]) == 0)
+            args->command = (enum fl_command)i;
+    return args->command != FL_COMMAND_NONE;
+}
+
+static fl_status refuse_command(const char *words, struct fl_err *err)
 {
     struct fl_nearest nearest;
-    fl_nearest_init(&nearest, fl_slice_from(word));
-    for (int i = 0; i < FL_COMMAND_NONE; i++) {
-        if (strcmp(word, COMMAND_NAMES[i]) == 0)
-            args->command = (enum fl_command)i;
+    fl_nearest_init(&nearest, fl_slice_from(words));
+    for (int i = 0; i < FL_COMMAND_NONE; i++)
         fl_nearest_offer(&nearest, COMMAND_NAMES[i]);
-    }
-    if (args->command != FL_COMMAND_NONE)
-        return FL_OK;
     if (nearest.best)
-        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)", word, nearest.best);
-    return fl_err_set(err, FL_USAGE, "unknown command '%.80s'", word);
+        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)", words, nearest.best);
+    return fl_err_set(err, FL_USAGE, "unknown command '%.80s'", words);
+}
+
+/* "worker" is a command, and so is "worker list"; "jobs" alone is none. *words = how many the command has. */
+static fl_status find_command(struct fl_args *args, char *const *argv, int argc, int *words,
+                              struct fl_err *err)
+{
+    char two[128];
+    bool has_second = argc > 1 && argv[1][0] != '-' && begins_command(argv[0]);
+    snprintf(two, sizeof two, "%.60s %.60s", argv[0], has_second ? argv[1] : "");
+    *words = has_second && find_exactly(args, two) ? 2 : 1;
+    if (*words == 2 || find_exactly(args, argv[0]))
+        return FL_OK;
+    bool wants_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    if (begins_command(argv[0]) && wants_help) {
+        args->help = true; /* of the whole program: it lists the words that may follow */
+        return FL_OK;
+    }
+    if (has_second || !begins_command(argv[0]))
+        return refuse_command(has_second ? two : argv[0], err);
+    return fl_err_set(err, FL_USAGE, "'%.60s' needs a word more, such as '%.60s list'", argv[0], argv[0]);
 }
 
 static fl_status check_positional(struct fl_args *args, struct fl_err *err)
@@ -305,6 +372,10 @@ static fl_status check_contradictions(struct fl_args *args, bool mode_given, str
         return fl_err_set(err, FL_USAGE, "--quiet contradicts --verbose");
     if (args->status && args->sql)
         return fl_err_set(err, FL_USAGE, "--status contradicts --sql");
+    if (args->pause && args->resume)
+        return fl_err_set(err, FL_USAGE, "--pause contradicts --resume");
+    if (args->at_ms != FL_ARGS_NOT_GIVEN && args->in_ms != FL_ARGS_NOT_GIVEN)
+        return fl_err_set(err, FL_USAGE, "--at contradicts --in: give one of them");
     bool both = args->format != FL_FORMAT_NONE && args->kind != FL_KIND_NONE;
     if (both && fl_format_kind(args->format) != args->kind)
         return fl_err_set(err, FL_USAGE, "--format %s holds a %s, which contradicts --kind %s",
@@ -320,6 +391,11 @@ fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_e
                              .mode = mode_not_given,
                              .if_version = FL_ARGS_NOT_GIVEN,
                              .jobs = FL_ARGS_NOT_GIVEN,
+                             .at_ms = FL_ARGS_NOT_GIVEN,
+                             .in_ms = FL_ARGS_NOT_GIVEN,
+                             .slots = FL_ARGS_NOT_GIVEN,
+                             .older_than_ms = FL_ARGS_NOT_GIVEN,
+                             .limit = FL_ARGS_NOT_GIVEN,
                              .wait_lock_ms = FL_ARGS_NOT_GIVEN};
     optind = 0; /* glibc: start afresh */
     fl_status status = read_options(args, FL_COMMAND_NONE, argc, argv, err);
@@ -328,9 +404,13 @@ fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_e
     int at = optind;
     if (status == FL_OK && at >= argc)
         status = fl_err_set(err, FL_USAGE, "no command given");
+    int words = 1;
     if (status == FL_OK)
-        status = find_command(args, argv[at], err);
+        status = find_command(args, argv + at, argc - at, &words, err);
+    if (status == FL_OK && args->help)
+        return FL_OK;
     if (status == FL_OK) {
+        at += words - 1;
         optind = 0;
         status = read_options(args, args->command, argc - at, argv + at, err);
         args->paths = argv + at + optind;
@@ -350,14 +430,16 @@ fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_e
 
 fl_status fl_args_apply(const struct fl_args *args, struct fl_settings *settings, struct fl_err *err)
 {
-    char jobs[24], wait_ms[24];
+    char jobs[24], wait_ms[24], slots[24];
     snprintf(jobs, sizeof jobs, "%" PRId64, args->jobs);
     snprintf(wait_ms, sizeof wait_ms, "%" PRId64, args->wait_lock_ms);
+    snprintf(slots, sizeof slots, "%" PRId64, args->slots);
     const struct {
         const char *origin, *key, *value;
     } GIVEN[] = {{"--redis", "redis.url", args->redis},
                  {"--postgres", "postgres.dsn", args->postgres},
                  {"--jobs", "import.jobs", args->jobs == FL_ARGS_NOT_GIVEN ? NULL : jobs},
+                 {"--slots", "worker.slots", args->slots == FL_ARGS_NOT_GIVEN ? NULL : slots},
                  {"--wait-lock", "lease.wait_ms", args->wait_lock_ms == FL_ARGS_NOT_GIVEN ? NULL : wait_ms}};
     fl_status status = FL_OK;
     for (size_t i = 0; status == FL_OK && i < sizeof GIVEN / sizeof *GIVEN; i++)

@@ -10,17 +10,27 @@
 #include "fenceline/err.h"
 #include "fenceline/types.h"
 
-/* enum name, word on the command line */
+/* enum name, function fl_cmd_<name>, words on the command line */
 #define FL_COMMAND_LIST(X)                                                                                   \
-    X(IMPORT, import)                                                                                        \
-    X(CHECK, check)                                                                                          \
-    X(SHOW, show)                                                                                            \
-    X(HISTORY, history)                                                                                      \
-    X(DELETE, delete)                                                                                        \
-    X(MIGRATE, migrate)
+    X(IMPORT, import, "import")                                                                              \
+    X(CHECK, check, "check")                                                                                 \
+    X(ENQUEUE, enqueue, "enqueue")                                                                           \
+    X(WORKER, worker, "worker")                                                                              \
+    X(WORKER_LIST, worker_list, "worker list")                                                               \
+    X(JOBS_LIST, jobs_list, "jobs list")                                                                     \
+    X(JOBS_SHOW, jobs_show, "jobs show")                                                                     \
+    X(JOBS_RETRY, jobs_retry, "jobs retry")                                                                  \
+    X(JOBS_CANCEL, jobs_cancel, "jobs cancel")                                                               \
+    X(JOBS_PURGE, jobs_purge, "jobs purge")                                                                  \
+    X(JOBS_PAUSE, jobs_pause, "jobs pause")                                                                  \
+    X(JOBS_RESUME, jobs_resume, "jobs resume")                                                               \
+    X(SHOW, show, "show")                                                                                    \
+    X(HISTORY, history, "history")                                                                           \
+    X(DELETE, delete, "delete")                                                                              \
+    X(MIGRATE, migrate, "migrate")
 
 enum fl_command {
-#define X(name, word) FL_COMMAND_##name,
+#define X(name, function, words) FL_COMMAND_##name,
     FL_COMMAND_LIST(X)
 #undef X
         FL_COMMAND_NONE
@@ -37,7 +47,7 @@ struct fl_args {
     const char *config, *redis, *postgres; /* NULL = not given */
     bool json, quiet, verbose, no_color;
 
-    /* import, check */
+    /* import, check, enqueue; episode and kind also filter jobs */
     const char *episode;   /* NULL = not given; not checked here: fl_episode_check */
     enum fl_kind kind;     /* FL_KIND_NONE = not given; also the KIND of show and delete */
     enum fl_format format; /* FL_FORMAT_NONE = not given */
@@ -47,10 +57,28 @@ struct fl_args {
     int64_t jobs;         /* FL_ARGS_NOT_GIVEN; fl_args_apply puts it into the settings */
     int64_t wait_lock_ms; /* likewise */
 
+    /* enqueue */
+    const char *manifest; /* NULL = not given; "-" = standard input */
+    bool inline_body, wait;
+    enum fl_priority priority; /* FL_PRIORITY_NORMAL if not given */
+    int64_t at_ms;             /* since 1970, UTC; FL_ARGS_NOT_GIVEN */
+    int64_t in_ms;             /* from now; FL_ARGS_NOT_GIVEN */
+
+    /* worker */
+    bool pause, resume;
+    int64_t slots; /* FL_ARGS_NOT_GIVEN; fl_args_apply puts it into the settings */
+
+    /* jobs: NULL and FL_ARGS_NOT_GIVEN = not given */
+    const char *outcome; /* an outcome's name, or "open": checked */
+    const char *worker, *error, *reason;
+    int64_t older_than_ms, limit;
+    bool yes, as_new;
+
     bool rows;        /* check */
     bool status, sql; /* migrate */
 
-    char *const *paths; /* import, check: PATH...; show, history, delete: paths[0] is the EPISODE */
+    /* import, check, enqueue: PATH...; show, history, delete: paths[0] is the EPISODE; jobs: JOB... */
+    char *const *paths;
     size_t path_count;
 };
 
@@ -58,15 +86,15 @@ struct fl_args {
  * read the environment or any file. */
 FL_CHECKED fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_err *err);
 
-/* Puts options over the settings that were loaded before: --redis, --postgres, --jobs, --wait-lock, --strict,
- * --repair. FL_USAGE for a value out of range. */
+/* Puts options over the settings that were loaded before: --redis, --postgres, --jobs, --wait-lock, --slots,
+ * --strict, --repair. FL_USAGE for a value out of range. */
 FL_CHECKED fl_status fl_args_apply(const struct fl_args *args, struct fl_settings *settings,
                                    struct fl_err *err);
 
 /* Help for one command, or for the whole program (FL_COMMAND_NONE). */
 void fl_args_print_help(FILE *out, enum fl_command command);
 
-/* The word of a command. Static. */
+/* The words of a command: "import", "jobs list". Static. */
 const char *fl_command_name(enum fl_command command);
 
 #endif

@@ -29,6 +29,26 @@
             "how long to wait for an episode that somebody else holds (default 10)"                          \
     }
 
+#define FILTER_OPTIONS                                                                                         \
+    {"outcome",   0,         FL_OPTION_OUTCOME,                                                                \
+     AT(outcome), "OUTCOME", "open, imported, unchanged, rejected, failed, ..."},                              \
+        {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "of this episode"},                                  \
+        {"kind", 0, FL_OPTION_KIND, AT(kind), "KIND", "chapters or transcript"},                               \
+        {"worker", 0, FL_OPTION_TEXT, AT(worker), "NAME", "run by this worker, as WORKER or WORKER@HOST:PID"}, \
+        {"error", 0, FL_OPTION_TEXT, AT(error), "TEXT", "whose last error or message holds this text"},        \
+    {                                                                                                          \
+        "older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION",                                    \
+            "created so long ago: 90s, 15m, 12h, 7d"                                                           \
+    }
+#define YES_OPTION                                                                                           \
+    {                                                                                                        \
+        "yes", 'y', FL_OPTION_FLAG, AT(yes), NULL, "do not ask"                                              \
+    }
+#define REASON_OPTION                                                                                        \
+    {                                                                                                        \
+        "reason", 0, FL_OPTION_TEXT, AT(reason), "TEXT", "why, for those who look later"                     \
+    }
+
 const struct fl_option fl_common_options[] = {
     {"config", 0, FL_OPTION_TEXT, AT(config), "FILE",
      "configuration (default /etc/fenceline/fenceline.conf)"},
@@ -60,6 +80,55 @@ static const struct fl_option IMPORT_OPTIONS[] = {
     WAIT_LOCK_OPTION,
 };
 
+static const struct fl_option ENQUEUE_OPTIONS[] = {
+    {"manifest", 0, FL_OPTION_TEXT, AT(manifest), "FILE",
+     "jobs as JSON lines instead of PATHs; - = standard input"},
+    {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "episode (default: from the file's name)"},
+    KIND_OPTION,
+    FORMAT_OPTION,
+    {"mode", 0, FL_OPTION_MODE, AT(mode), "MODE",
+     "create (default: it must not exist), replace, or if-version"},
+    {"if-version", 0, FL_OPTION_NUMBER, AT(if_version), "N", "replace only version N; 0 = it must not exist"},
+    STRICT_OPTION,
+    REPAIR_OPTION,
+    {"priority", 0, FL_OPTION_PRIORITY, AT(priority), "LEVEL", "high, normal (default) or low"},
+    {"at", 0, FL_OPTION_TIME, AT(at_ms), "TIME", "not before this time, as 2026-02-01T10:00:00Z"},
+    {"in", 0, FL_OPTION_DURATION, AT(in_ms), "DURATION", "not before so long from now: 90s, 15m, 12h, 7d"},
+    {"inline", 0, FL_OPTION_FLAG, AT(inline_body), NULL,
+     "send the files inside their jobs, even if workers could read them"},
+    {"wait", 'w', FL_OPTION_FLAG, AT(wait), NULL, "follow the jobs to their outcomes"},
+};
+
+static const struct fl_option WORKER_OPTIONS[] = {
+    {"slots", 0, FL_OPTION_NUMBER, AT(slots), "N", "imports at once, 1 to 256 (default 16)"},
+    {"pause", 0, FL_OPTION_FLAG, AT(pause), NULL, "make all workers begin nothing new, and exit"},
+    {"resume", 0, FL_OPTION_FLAG, AT(resume), NULL, "let them go on, and exit"},
+    REASON_OPTION,
+};
+
+static const struct fl_option JOBS_LIST_OPTIONS[] = {
+    FILTER_OPTIONS,
+    {"limit", 0, FL_OPTION_NUMBER, AT(limit), "N", "at most so many, the newest first (default 100)"},
+};
+
+static const struct fl_option JOBS_RETRY_OPTIONS[] = {
+    FILTER_OPTIONS,
+    {"as-new", 0, FL_OPTION_FLAG, AT(as_new), NULL,
+     "as if enqueued now: may overwrite what newer jobs have imported"},
+    YES_OPTION,
+};
+
+static const struct fl_option JOBS_CANCEL_OPTIONS[] = {FILTER_OPTIONS, REASON_OPTION, YES_OPTION};
+
+static const struct fl_option JOBS_PURGE_OPTIONS[] = {
+    {"older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION",
+     "decided so long ago: 90s, 15m, 12h, 7d"},
+    {"outcome", 0, FL_OPTION_OUTCOME, AT(outcome), "OUTCOME", "only those with this outcome"},
+    YES_OPTION,
+};
+
+static const struct fl_option JOBS_PAUSE_OPTIONS[] = {REASON_OPTION};
+
 static const struct fl_option CHECK_OPTIONS[] = {
     KIND_OPTION,
     FORMAT_OPTION,
@@ -85,6 +154,32 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
                            SIZE_MAX, false, IMPORT_OPTIONS, COUNT(IMPORT_OPTIONS)},
     [FL_COMMAND_CHECK] = {"PATH...", "parse and validate files, without any server", PATH_DETAILS, 1,
                           SIZE_MAX, false, CHECK_OPTIONS, COUNT(CHECK_OPTIONS)},
+    [FL_COMMAND_ENQUEUE] =
+        {"PATH...", "write jobs for the workers, durably",
+         PATH_DETAILS "A file below source.root is named in its job; any other travels inside it, up to\n"
+                      "limit.inline_bytes.\n",
+         0, SIZE_MAX, false, ENQUEUE_OPTIONS, COUNT(ENQUEUE_OPTIONS)},
+    [FL_COMMAND_WORKER] =
+        {"", "the service: take jobs until told to stop",
+         "SIGTERM: finish what runs, hand back the rest. SIGHUP: read the settings again.\n", 0, 0, false,
+         WORKER_OPTIONS, COUNT(WORKER_OPTIONS)},
+    [FL_COMMAND_WORKER_LIST] = {"", "show the workers: slots, jobs, heartbeats", "", 0, 0, false, NULL, 0},
+    [FL_COMMAND_JOBS_LIST] = {"", "list jobs, the newest first", "", 0, 0, false, JOBS_LIST_OPTIONS,
+                              COUNT(JOBS_LIST_OPTIONS)},
+    [FL_COMMAND_JOBS_SHOW] = {"JOB", "show one job with every attempt",
+                              "Exit code 1 if there is no such job.\n", 1, 1, false, NULL, 0},
+    [FL_COMMAND_JOBS_RETRY] = {"[JOB...]", "give failed jobs new attempts, under new jobs",
+                               "Without JOB: all that the filters choose, failed ones by default.\n", 0,
+                               SIZE_MAX, false, JOBS_RETRY_OPTIONS, COUNT(JOBS_RETRY_OPTIONS)},
+    [FL_COMMAND_JOBS_CANCEL] = {"[JOB...]", "decide open jobs as cancelled",
+                                "Without JOB: all open ones that the filters choose (at least one filter).\n",
+                                0, SIZE_MAX, false, JOBS_CANCEL_OPTIONS, COUNT(JOBS_CANCEL_OPTIONS)},
+    [FL_COMMAND_JOBS_PURGE] = {"", "delete the rows of jobs that were decided long ago",
+                               "What is imported stays, and so does the order of jobs.\n", 0, 0, false,
+                               JOBS_PURGE_OPTIONS, COUNT(JOBS_PURGE_OPTIONS)},
+    [FL_COMMAND_JOBS_PAUSE] = {"", "make all workers begin nothing new", "", 0, 0, false, JOBS_PAUSE_OPTIONS,
+                               COUNT(JOBS_PAUSE_OPTIONS)},
+    [FL_COMMAND_JOBS_RESUME] = {"", "let all workers go on", "", 0, 0, false, NULL, 0},
     [FL_COMMAND_SHOW] = {"EPISODE [KIND]", "show what is imported: documents and rows",
                          "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n", 1, 2, true,
                          NULL, 0},

@@ -10,8 +10,12 @@ enum fl_option_type {
     FL_OPTION_KIND,
     FL_OPTION_FORMAT,
     FL_OPTION_MODE,
-    FL_OPTION_NUMBER,  /* a whole number >= 0, into an int64_t */
-    FL_OPTION_SECONDS, /* decimal seconds, as ms into an int64_t */
+    FL_OPTION_NUMBER,   /* a whole number >= 0, into an int64_t */
+    FL_OPTION_SECONDS,  /* decimal seconds, as ms into an int64_t */
+    FL_OPTION_DURATION, /* "90s", "15m", "12h", "7d", as ms into an int64_t */
+    FL_OPTION_TIME,     /* ISO 8601, as ms since 1970 into an int64_t */
+    FL_OPTION_PRIORITY,
+    FL_OPTION_OUTCOME, /* checked, and stored as text */
 };
 
 struct fl_option {

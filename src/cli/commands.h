@@ -6,7 +6,7 @@
 
 #include "cli/args.h"
 
-#define X(name, word) int fl_cmd_##word(struct fl_args *args, struct fl_settings *settings);
+#define X(name, function, words) int fl_cmd_##function(struct fl_args *args, struct fl_settings *settings);
 FL_COMMAND_LIST(X)
 #undef X
 

@@ -17,7 +17,7 @@
 #endif
 
 static int (*const COMMANDS[])(struct fl_args *args, struct fl_settings *settings) = {
-#define X(name, word) [FL_COMMAND_##name] = fl_cmd_##word,
+#define X(name, function, words) [FL_COMMAND_##name] = fl_cmd_##function,
     FL_COMMAND_LIST(X)
 #undef X
 };

@@ -19,7 +19,7 @@
 #include "io/pg_dsn.h"
 #include "io/pg_error.h"
 
-enum { PARAMS = 8, OLDEST_VERSION = 140000 };
+enum { PARAMS = 12, OLDEST_VERSION = 140000 };
 
 struct fl_pg_sync {
     PGconn *conn; /* NULL = closed after a failure */

@@ -227,8 +227,8 @@ static void end_add_part(struct fl_redis_queue *queue, fl_status status)
     if (--queue->add_parts > 0)
         return;
     queue->adding = false;
-    if (queue->events.added)
-        queue->events.added(queue->events.owner, queue->add_status);
+    if (queue->dispatch_events.added)
+        queue->dispatch_events.added(queue->dispatch_events.owner, queue->add_status);
 }
 
 static void on_added(redisAsyncContext *context, void *pointer, void *owner)
@@ -284,8 +284,8 @@ static void on_checked(redisAsyncContext *context, void *pointer, void *owner)
     for (size_t i = 0; reply && i < queue->check_count && i < reply->elements; i++)
         if (reply->element[i]->type == REDIS_REPLY_NIL)
             queue->check_ids[missing++] = queue->check_ids[i];
-    if (queue->events.checked)
-        queue->events.checked(queue->events.owner, status, missing);
+    if (queue->dispatch_events.checked)
+        queue->dispatch_events.checked(queue->dispatch_events.owner, status, missing);
 }
 
 bool fl_redis_queue_check(struct fl_redis_queue *queue, struct fl_queue_id *ids, size_t count)
@@ -358,8 +358,8 @@ static void on_rescued(redisAsyncContext *context, void *pointer, void *owner)
         entries[count] = read_entry(reply, at);
         workers[count++] = text_at(reply, at + 3);
     }
-    if (queue->events.rescued)
-        queue->events.rescued(queue->events.owner, status, entries, workers, count);
+    if (queue->dispatch_events.rescued)
+        queue->dispatch_events.rescued(queue->dispatch_events.owner, status, entries, workers, count);
 }
 
 bool fl_redis_queue_rescue(struct fl_redis_queue *queue, int64_t dead_ms)
@@ -394,5 +394,6 @@ void fl_redis_queue_init(struct fl_redis_queue *queue, uv_loop_t *loop, struct f
 void fl_redis_queue_close(struct fl_redis_queue *queue)
 {
     queue->events = (struct fl_queue_events){0};
+    queue->dispatch_events = (struct fl_dispatch_events){0};
     uv_close((uv_handle_t *)&queue->dispatch, NULL);
 }

@@ -44,10 +44,15 @@ struct fl_queue_events {
                   bool made);
     /* The entry is gone from Redis, or given back; it is its owner's again. */
     void (*finished)(void *owner, struct fl_queue_entry *entry);
+    void (*beaten)(void *owner, fl_status status, bool is_dispatcher, const struct fl_err *err);
+};
+
+/* What only a dispatcher asks for. */
+struct fl_dispatch_events {
+    void *owner;
     void (*added)(void *owner, fl_status status);
     /* The first `count` of the ids that were asked for have no entry. */
     void (*checked)(void *owner, fl_status status, size_t count);
-    void (*beaten)(void *owner, fl_status status, bool is_dispatcher, const struct fl_err *err);
     /* Entries of dead workers, now held by this one, and whose they were; borrowed. */
     void (*rescued)(void *owner, fl_status status, const struct fl_queue_entry *entries,
                     const struct fl_slice *workers, size_t count);
@@ -56,6 +61,7 @@ struct fl_queue_events {
 struct fl_redis_queue {
     struct fl_redis_lease *lease;
     struct fl_queue_events events;
+    struct fl_dispatch_events dispatch_events; /* the dispatcher fills it */
     char worker[FL_CHANNEL_BYTES];
     uv_prepare_t dispatch;    /* finished entries of a loop turn go out together */
     struct fl_link to_finish; /* entries */

@@ -1,0 +1,117 @@
+-- Jobs as operators see them: which ones, again, no more, and away with the old.
+
+-- Jobs that meet every condition that is not null; outcome 'open' = none yet. Planned together with the statement
+-- around it, so that only the conditions given count.
+CREATE FUNCTION fenceline.jobs_matching(
+    my_outcome text, my_episode text, my_kind text, my_worker text, my_error text, older_than_ms bigint
+) RETURNS SETOF fenceline.jobs LANGUAGE sql STABLE AS $$
+    SELECT *
+      FROM fenceline.jobs
+     WHERE (my_outcome IS NULL OR outcome = my_outcome OR (my_outcome = 'open' AND outcome IS NULL))
+       AND (my_episode IS NULL OR episode_id = my_episode)
+       AND (my_kind IS NULL OR kind = my_kind)
+       AND (my_worker IS NULL OR worker = my_worker OR starts_with(worker, my_worker || '@'))
+       AND (my_error IS NULL OR position(lower(my_error) IN lower(concat(last_error, ' ', message))) > 0)
+       AND (older_than_ms IS NULL OR created_at <= now() - older_than_ms * interval '1 millisecond')
+$$;
+
+-- Where an open job is.
+CREATE FUNCTION fenceline.job_state(j fenceline.jobs) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN j.outcome IS NOT NULL THEN j.outcome
+                WHEN NOT j.queued THEN 'running'
+                WHEN j.dispatched_at IS NOT NULL AND j.started_at >= j.dispatched_at THEN 'running'
+                WHEN j.dispatched_at IS NOT NULL THEN 'dispatched'
+                WHEN j.not_before > now() AND j.attempts > 0 THEN 'to be tried again'
+                WHEN j.not_before > now() THEN 'scheduled'
+                ELSE 'waiting' END
+$$;
+
+-- New attempts for jobs that were given up, under new jobs. A new job keeps the rank of the old one, so that it cannot
+-- overwrite what came after; as_new gives it a rank of its own. problem: why there is no new job.
+CREATE FUNCTION fenceline.retry_jobs(ids bigint[], as_new boolean)
+RETURNS TABLE (old_id bigint, new_id bigint, problem text) LANGUAGE plpgsql AS $$
+DECLARE
+    j fenceline.jobs;
+BEGIN
+    FOREACH old_id IN ARRAY ids LOOP
+        SELECT * INTO j FROM fenceline.jobs WHERE job_id = old_id FOR UPDATE;
+        new_id := NULL;
+        problem := CASE
+            WHEN NOT FOUND THEN 'there is no such job'
+            WHEN j.outcome IS NULL THEN 'it is still open'
+            WHEN j.retried_by IS NOT NULL THEN format('job %s retries it already', j.retried_by)
+            WHEN j.outcome NOT IN ('failed', 'invalid', 'cancelled', 'rejected')
+                THEN format('it is %s: there is nothing to retry', j.outcome)
+            WHEN NOT j.queued AND j.body IS NULL AND j.mode <> 'delete'
+                THEN format('it was an import of %s in its own process: import it again', coalesce(j.source, 'a file'))
+            END;
+        IF problem IS NULL THEN
+            INSERT INTO fenceline.jobs (queued, rank, episode_id, kind, mode, if_version, source, body, format, strict,
+                                        repair, priority)
+            VALUES (true, CASE WHEN as_new THEN NULL ELSE coalesce(j.rank, j.job_id) END, j.episode_id, j.kind, j.mode,
+                    j.if_version, j.source, j.body, j.format, j.strict, j.repair, j.priority)
+         RETURNING job_id INTO new_id;
+            UPDATE fenceline.jobs SET retried_by = new_id WHERE job_id = old_id;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    PERFORM pg_notify('fenceline_queue', 'work');
+END $$;
+
+-- Decides open jobs as cancelled: under their episodes' locks, so that a commit comes before or not at all. A worker that
+-- runs one of them is told, and stops early. problem: why it is not cancelled.
+CREATE FUNCTION fenceline.cancel_jobs(ids bigint[], reason text)
+RETURNS TABLE (id bigint, problem text) LANGUAGE plpgsql AS $$
+DECLARE
+    j record;
+    answer fenceline.answer;
+BEGIN
+    FOR j IN SELECT u.job_id, jobs.episode_id, jobs.outcome
+               FROM unnest(ids) u (job_id) LEFT JOIN fenceline.jobs ON jobs.job_id = u.job_id
+              ORDER BY jobs.episode_id, u.job_id LOOP
+        id := j.job_id;
+        problem := CASE WHEN j.episode_id IS NULL THEN 'there is no such job' END;
+        IF problem IS NULL AND j.outcome IS NULL THEN
+            answer := fenceline.decide_job(j.job_id, 'cancelled', concat(j.episode_id, ': cancelled', ': ' || reason));
+            j.outcome := answer.outcome;
+            PERFORM pg_notify('fenceline_queue', 'cancel ' || j.job_id);
+            IF answer.outcome = 'cancelled' THEN
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+        END IF;
+        problem := coalesce(problem, format('it is decided already: %s', j.outcome));
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- Deletes rows of jobs that were decided long ago, some at a time. Fences and ranks stay: episodes and documents have
+-- them. Returns how many.
+CREATE FUNCTION fenceline.purge_jobs(older_than_ms bigint, my_outcome text, how_many integer) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    purged bigint;
+BEGIN
+    DELETE FROM fenceline.jobs
+     WHERE job_id IN (SELECT job_id FROM fenceline.jobs
+                       WHERE finished_at <= now() - older_than_ms * interval '1 millisecond'
+                         AND (my_outcome IS NULL OR outcome = my_outcome)
+                       ORDER BY job_id LIMIT how_many);
+    GET DIAGNOSTICS purged = ROW_COUNT;
+    RETURN purged;
+END $$;
+
+-- Pauses or resumes all workers. Returns how it was before.
+CREATE FUNCTION fenceline.set_paused(pause boolean, who text, why text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    was boolean;
+BEGIN
+    SELECT paused INTO was FROM fenceline.queue_control FOR UPDATE;
+    IF was <> pause THEN
+        UPDATE fenceline.queue_control
+           SET paused = pause, paused_by = CASE WHEN pause THEN who END, reason = CASE WHEN pause THEN why END,
+               paused_at = CASE WHEN pause THEN clock_timestamp() END;
+        PERFORM pg_notify('fenceline_queue', 'pause');
+    END IF;
+    RETURN was;
+END $$;

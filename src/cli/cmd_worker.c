@@ -1,0 +1,197 @@
+/* cmd_worker.c - `fenceline worker`, the service; and `fenceline worker list`, who works.
+ *
+ * Happy path: the service runs until a signal ends it, and says on stderr what an operator wants to know; the
+ * list is the registry in Redis as a table. Failure modes: usage, a schema that does not fit (exit 2), Redis
+ * away (exit 6, list only: the service waits). */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/worker.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/slice.h"
+#include "cli/commands.h"
+#include "cli/print.h"
+#include "io/redis_registry.h"
+
+/* ---- the service ---- */
+
+static void on_say(void *owner, const char *text)
+{
+    const struct fl_args *args = owner;
+    if (!args->quiet)
+        fprintf(stderr, "fenceline: %s\n", text);
+}
+
+static void on_trouble(void *owner, const struct fl_err *err)
+{
+    (void)owner;
+    fl_print_error(err);
+}
+
+/* Failures are always told; each job only on request: a worker does thousands a second. */
+static void on_ended(void *owner, const struct fl_run_end *end)
+{
+    const struct fl_args *args = owner;
+    bool is_failure = end->outcome == FL_OUTCOME_FAILED || end->outcome == FL_OUTCOME_INVALID;
+    if (!args->verbose && (!is_failure || args->quiet))
+        return;
+    const char *outcome =
+        end->outcome == FL_OUTCOME_OPEN ? "will be tried again" : fl_outcome_name(end->outcome);
+    fprintf(stderr, "fenceline: job %" PRId64 " ", end->job_id);
+    fl_print_text(stderr, end->episode);
+    fprintf(stderr, " %s: %s%s", fl_kind_name(end->kind), outcome, end->message[0] ? ": " : "");
+    fl_print_text(stderr, fl_slice_from(end->message));
+    fprintf(stderr, " (%" PRId64 " ms)\n", end->elapsed_ms);
+}
+
+static void on_note(void *owner, const struct fl_import *import, const char *note)
+{
+    const struct fl_args *args = owner;
+    if (!args->verbose)
+        return;
+    fprintf(stderr, "fenceline: job %" PRId64 " ", import->job.job_id);
+    fl_print_text(stderr, import->job.episode);
+    fprintf(stderr, ": %s\n", note);
+}
+
+static fl_status on_reload(void *owner, struct fl_settings *settings, struct fl_err *err)
+{
+    const struct fl_args *args = owner;
+    fl_status status = fl_settings_load(settings, args->config, err);
+    if (status == FL_OK)
+        status = fl_args_apply(args, settings, err);
+    return status == FL_OK ? fl_settings_check(settings, err) : status;
+}
+
+int fl_cmd_worker(struct fl_args *args, struct fl_settings *settings)
+{
+    if (args->pause)
+        return fl_cmd_jobs_pause(args, settings);
+    if (args->resume)
+        return fl_cmd_jobs_resume(args, settings);
+    const struct fl_worker_calls calls = {
+        .owner = args,
+        .say = on_say,
+        .trouble = on_trouble,
+        .ended = on_ended,
+        .note = on_note,
+        .reload = on_reload,
+    };
+    struct fl_err err = {0};
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    fl_status status = fl_worker_run(settings, &calls, &err);
+    if (status != FL_OK)
+        fl_print_error(&err);
+    return fl_status_exit_code(status);
+}
+
+/* ---- the list ---- */
+
+static const struct fl_column COLUMNS[] = {
+    {"worker", "worker", false},   {"host", "host", false},          {"pid", "pid", true},
+    {"version", "version", false}, {"started", "started", false},    {"slots", "slots", true},
+    {"running", "running", true},  {"parked", "parked", true},       {"state", "state", false},
+    {"heartbeat", NULL, true},     {NULL, "heartbeat_age_ms", true}, {NULL, "jobs", false},
+};
+
+enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
+
+struct listed_worker {
+    struct fl_cell cells[COLUMN_COUNT];
+};
+
+static void get_worker(const void *rows, size_t row, struct fl_cell *cells)
+{
+    const struct listed_worker *workers = rows;
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        cells[i] = workers[row].cells[i];
+}
+
+static struct fl_cell text_cell(struct fl_arena *arena, const struct fl_json *info, const char *name)
+{
+    struct fl_slice text = fl_json_string(fl_json_get(info, name));
+    return (struct fl_cell){.type = FL_CELL_TEXT,
+                            .text = text.ptr ? fl_arena_copy(arena, text) : (struct fl_slice){0}};
+}
+
+static struct fl_cell number_cell(const struct fl_json_text *text, const char *name)
+{
+    struct fl_slice digits = fl_json_number(text, fl_json_get(text->root, name));
+    struct fl_cell cell = {.type = FL_CELL_NUMBER};
+    if (fl_slice_take_digits(&digits, &cell.number) == 0 || digits.len)
+        cell.type = FL_CELL_NULL;
+    return cell;
+}
+
+/* What stands in Redis is shown as far as it is what a worker writes. */
+static void fill(struct listed_worker *row, struct fl_arena *arena, const struct fl_registered_worker *worker,
+                 int64_t dead_ms)
+{
+    struct fl_json_text info = {0};
+    bool is_json = fl_json_parse(&info, worker->info.ptr ? worker->info : FL_SLICE("{}"), NULL) == FL_OK;
+    struct fl_slice age = fl_arena_format(arena, "%.1f s ago", (double)worker->age_ms / 1000);
+    const struct fl_json *jobs = fl_json_get(info.root, "jobs");
+    *row = (struct listed_worker){{
+        {.type = FL_CELL_TEXT, .text = worker->id},
+        text_cell(arena, info.root, "host"),
+        number_cell(&info, "pid"),
+        text_cell(arena, info.root, "version"),
+        text_cell(arena, info.root, "started"),
+        number_cell(&info, "slots"),
+        number_cell(&info, "running"),
+        number_cell(&info, "parked"),
+        text_cell(arena, info.root, "state"),
+        {.type = FL_CELL_TEXT, .text = age},
+        {.type = FL_CELL_NUMBER, .number = worker->age_ms},
+        {.type = FL_CELL_JSON, .text = jobs ? fl_json_print(arena, jobs) : (struct fl_slice){0}},
+    }};
+    if (worker->age_ms > dead_ms)
+        row->cells[8] = (struct fl_cell){.type = FL_CELL_TEXT, .text = FL_SLICE("dead")};
+    if (is_json)
+        fl_json_release(&info);
+}
+
+static void print_list(const struct fl_args *args, const struct fl_table *table)
+{
+    if (args->json) {
+        struct fl_json_writer json;
+        fl_json_write_init(&json, stdout);
+        for (size_t row = 0; row < table->row_count; row++) {
+            fl_json_write_begin_object(&json);
+            fl_print_json_members(&json, table, row);
+            fl_json_write_end_object(&json);
+            fl_json_write_end_line(&json);
+        }
+    } else if (table->row_count == 0) {
+        fprintf(stderr, "fenceline: no workers\n");
+    } else {
+        fl_print_table(stdout, table, 0, fl_print_wants_color(stdout, args->no_color));
+    }
+}
+
+int fl_cmd_worker_list(struct fl_args *args, struct fl_settings *settings)
+{
+    enum { ARENA_BYTES = 64 * 1024 * 1024 };
+    static struct fl_redis_address address;
+    struct fl_registered_worker *workers = NULL;
+    struct fl_arena arena;
+    struct fl_err err = {0};
+    size_t count = 0;
+    fl_arena_init(&arena, ARENA_BYTES);
+    fl_status status = fl_redis_parse_url(settings->redis_url, &address, &err);
+    if (status == FL_OK)
+        status = fl_redis_registry_read(&address, settings->redis_timeout_ms, &arena, &workers, &count, &err);
+    struct listed_worker *rows = fl_arena_alloc(&arena, (count + 1) * sizeof *rows);
+    if (status == FL_OK && !rows)
+        status = fl_err_set(&err, FL_NO_MEMORY, "no memory for the list of workers");
+    for (size_t i = 0; status == FL_OK && i < count; i++)
+        fill(&rows[i], &arena, &workers[i], settings->worker.dead_ms);
+    const struct fl_table table = {COLUMNS, COLUMN_COUNT, count, get_worker, rows};
+    if (status == FL_OK)
+        print_list(args, &table);
+    else
+        fl_print_error(&err);
+    fl_arena_release(&arena);
+    return fl_status_exit_code(status);
+}
