@@ -255,6 +255,9 @@ static fl_status open_paths(struct fl_enqueue_input *input, struct fl_err *err)
 {
     const struct fl_args *args = input->args;
     const char *root = input->settings->source_root;
+    if (!args->path_count)
+        return fl_err_set(err, FL_USAGE,
+                          "enqueue needs PATH... or --manifest FILE; see 'fenceline enqueue --help'");
     if (!root[0] || !realpath(root, input->root))
         input->root[0] = '\0'; /* not on this machine: every file travels inside its job */
     fl_status status = fl_paths_expand(&input->paths, &input->arena, args->paths, args->path_count, err);

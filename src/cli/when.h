@@ -10,9 +10,7 @@
 FL_CHECKED fl_status fl_when_duration(struct fl_slice text, const char *option, int64_t *duration_ms,
                                       struct fl_err *err);
 
-/* ISO 8601: "2026-02-01T10:00:00Z", seconds and their fraction optional, a blank for the T, an offset
- * (+01:00) for the Z; without either UTC; a date alone is its midnight. To milliseconds since 1970. Dates
- * that do not exist are refused; a leap second counts as the second after it. FL_USAGE. */
+/* ISO 8601, as base/iso_time.h reads it, to milliseconds since 1970. FL_USAGE. */
 FL_CHECKED fl_status fl_when_time(struct fl_slice text, const char *option, int64_t *time_ms,
                                   struct fl_err *err);
 

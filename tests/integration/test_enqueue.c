@@ -62,10 +62,11 @@ static void assert_job(const char *episode, const char *expression, const char *
     free(value);
 }
 
-static void await_jobs(int64_t count)
+/* Also feeds what was sent to processes. */
+static void await_jobs(struct process *enqueue, int64_t count)
 {
     for (int i = 0; i < 3000 && fenceline_count("jobs") < count; i++)
-        process_sleep_ms(10);
+        (void)process_ended(enqueue, 10);
     assert_int_equal(fenceline_count("jobs"), count);
 }
 
@@ -313,16 +314,9 @@ static void test_bad_manifest(void **state)
     fenceline_run(4, "enqueue", "--manifest", "."); /* a folder */
 }
 
-/* Writes to the process's stdin, and gives it time to take it. */
-static void send_repeated(struct process *process, const char *text, size_t times)
+static void send_text(struct process *process, const char *text)
 {
-    size_t length = strlen(text);
-    char *bytes = malloc(length * times);
-    assert_non_null(bytes);
-    for (size_t i = 0; i < times; i++)
-        memcpy(bytes + i * length, text, length);
-    process_send(process, bytes, length * times);
-    free(bytes);
+    process_send(process, text, strlen(text));
 }
 
 static int64_t peak_kib(const struct process *process)
@@ -366,7 +360,7 @@ static void test_many_in_bounded_memory(void **state)
                 "{\"episode\":\"ep%d\",\"kind\":\"chapters\",\"source\":\"in/ep%d.json\"}\n", k, k);
         process_send(enqueue, lines, used);
     }
-    await_jobs(MANY);
+    await_jobs(enqueue, MANY);
     if (is_lean)
         assert_in_range(peak_kib(enqueue), 1, LARGEST_KIB);
     process_close_input(enqueue);
@@ -404,9 +398,9 @@ static void test_large_lines_in_bounded_memory(void **state)
         process_send(enqueue, piece, 1 << 20);
         process_send(enqueue, END, sizeof END - 1);
     }
-    process_send(enqueue, "\n", 1);
+    send_text(enqueue, "\n");
     free(piece);
-    await_jobs(20);
+    await_jobs(enqueue, 20);
     if (is_lean)
         assert_in_range(peak_kib(enqueue), 1, 2 * LARGEST_KIB);
     process_close_input(enqueue);
@@ -444,10 +438,10 @@ static void test_slow_stream(void **state)
 {
     (void)state;
     struct process *enqueue = start_stream("--json");
-    process_send(enqueue, "{\"episode\":\"a\",\"kind\":\"chapters\",\"source\":\"s\"}\n{\"epi", 50);
+    send_text(enqueue, "{\"episode\":\"a\",\"kind\":\"chapters\",\"source\":\"s\"}\n{\"epi");
     process_wait_for_output(enqueue, "\"job_id\":1", 10000);
     assert_job("a", "source", "s");
-    process_send(enqueue, "sode\":\"b\",\"kind\":\"chapters\",\"source\":\"s\"}", 44);
+    send_text(enqueue, "sode\":\"b\",\"kind\":\"chapters\",\"source\":\"s\"}");
     assert_false(process_ended(enqueue, 300));
     assert_job("b", "source", "");
     process_close_input(enqueue);
@@ -459,8 +453,9 @@ static void test_interrupt(void **state)
 {
     (void)state;
     struct process *enqueue = start_stream(NULL);
-    send_repeated(enqueue, "{\"episode\":\"e\",\"kind\":\"chapters\",\"source\":\"s\"}\n", 1200);
-    await_jobs(1200);
+    for (int i = 0; i < 1200; i++)
+        send_text(enqueue, "{\"episode\":\"e\",\"kind\":\"chapters\",\"source\":\"s\"}\n");
+    await_jobs(enqueue, 1200);
     process_signal(enqueue, SIGINT);
     fenceline_finish_within(enqueue, 130, 5000);
     fenceline_assert_out(enqueue, "1200 jobs enqueued (ids 1 to 1200)");
@@ -679,7 +674,7 @@ static struct process *start_waiting(int jobs, const char *option)
 {
     write_manifest(jobs);
     struct process *enqueue = fenceline_launch("enqueue", "--wait", "--manifest", "m.jsonl", option);
-    await_jobs(jobs);
+    await_jobs(enqueue, jobs);
     return enqueue;
 }
 
@@ -819,7 +814,7 @@ static void test_progress_bar(void **state)
         .terminal_streams = PROCESS_ERR,
         .terminal_columns = 100,
         .terminal_rows = 24});
-    await_jobs(4);
+    await_jobs(enqueue, 4);
     decide("c0", "imported", NULL);
     process_wait_for_output(enqueue, "1/4", 5000);
     decide("c1", "imported", NULL);
