@@ -178,7 +178,7 @@ static void report_row(struct fl_import_report *report, const struct fl_pg_rows 
 
 /* ---- asking ---- */
 
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_asked; /* of the process: a signal handler is given nothing of ours */
 
 static void on_signal(int number)
 {

@@ -21,6 +21,7 @@
 #define PRESENT_SQL                                                                                          \
     "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"                    \
     " WHERE n.nspname = 'fenceline' AND c.relname = 'schema_versions')"
+#define NOTIFY_SQL "NOTIFY fenceline_queue, 'schema';\n"
 #define MAKE_SCHEMA_SQL                                                                                      \
     "CREATE SCHEMA fenceline;\n"                                                                             \
     "COMMENT ON SCHEMA fenceline IS 'Chapters and transcripts, imported safely by fenceline';\n"
@@ -138,6 +139,8 @@ static fl_status apply_locked(struct fl_pg_sync *pg, const struct fl_schema_file
     if (status == FL_OK)
         status = fl_pg_sync_query(pg, "INSERT INTO fenceline.schema_versions (version, name) VALUES ($1, $2)",
                                   params, 2, NULL, err);
+    if (status == FL_OK) /* with the commit: workers that do not know this version stop */
+        status = fl_pg_sync_script(pg, NOTIFY_SQL, err);
     if (status == FL_OK)
         status = fl_pg_sync_commit(pg, err);
     *applied = status == FL_OK;
@@ -229,7 +232,9 @@ void fl_pg_schema_print_sql(FILE *out, const struct fl_schema_entry *entries, si
         if (i == 0)
             fputs(MAKE_SCHEMA_SQL MAKE_VERSIONS_SQL "\n", out);
         fputs(file->sql, out);
-        fprintf(out, "\nINSERT INTO fenceline.schema_versions (version, name) VALUES (%d, '%s');\nCOMMIT;\n",
+        fprintf(out,
+                "\nINSERT INTO fenceline.schema_versions (version, name) VALUES (%d, '%s');\n" NOTIFY_SQL
+                "COMMIT;\n",
                 file->version, file->name);
     }
     if (first)
