@@ -110,6 +110,8 @@ static void on_note(void *owner, const struct fl_import *import, const char *not
         worker->calls->note(worker->calls->owner, import, note);
 }
 
+static void send_beat(struct worker *worker);
+
 /* Both servers answer. */
 static void note_health(struct worker *worker)
 {
@@ -123,6 +125,7 @@ static void note_health(struct worker *worker)
     worker->phase = PHASE_RUNNING;
     say(worker, "worker %s ready (%" PRId64 " slots)%s", worker->id, worker->settings.worker.slots,
         worker->is_paused ? ", paused" : "");
+    send_beat(worker); /* the registry knows it as starting */
 }
 
 /* ---- the registry ---- */
