@@ -55,14 +55,26 @@ CREATE TABLE fenceline.queue_control (
 INSERT INTO fenceline.queue_control DEFAULT VALUES;
 COMMENT ON TABLE fenceline.queue_control IS 'One row: are all workers paused, since when, by whom and why';
 
--- An import in its own process: its rows are not for the workers.
-CREATE OR REPLACE FUNCTION fenceline.submit_jobs(
-    my_request uuid, episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[], my_worker text
-) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+-- The rows that a request has written, if it was sent before (again) and has arrived after all. The lock waits for one
+-- that is still on its way.
+CREATE FUNCTION fenceline.find_request(my_request uuid, again boolean, episode_ids text[]) RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(my_request::text, 0));
-    RETURN QUERY
-    SELECT job_id FROM fenceline.jobs WHERE episode_id = ANY (episode_ids) AND request = my_request ORDER BY job_id;
+    IF again THEN
+        RETURN QUERY
+        SELECT job_id FROM fenceline.jobs WHERE episode_id = ANY (episode_ids) AND request = my_request ORDER BY job_id;
+    END IF;
+END $$;
+
+-- An import in its own process: its rows are not for the workers.
+DROP FUNCTION fenceline.submit_jobs;
+CREATE FUNCTION fenceline.submit_jobs(
+    my_request uuid, again boolean, episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[],
+    my_worker text
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM fenceline.find_request(my_request, again, episode_ids);
     IF FOUND THEN
         RETURN;
     END IF;
@@ -79,13 +91,11 @@ END $$;
 
 -- `fenceline enqueue`: many jobs at once. The same request sent again finds its rows, as in submit_jobs.
 CREATE FUNCTION fenceline.enqueue_jobs(
-    my_request uuid, episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[],
+    my_request uuid, again boolean, episode_ids text[], kinds text[], modes text[], if_versions bigint[], sources text[],
     bodies bytea[], formats text[], stricts boolean[], repairs boolean[], priorities bigint[], not_before_ms bigint[]
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended(my_request::text, 0));
-    RETURN QUERY
-    SELECT job_id FROM fenceline.jobs WHERE episode_id = ANY (episode_ids) AND request = my_request ORDER BY job_id;
+    RETURN QUERY SELECT * FROM fenceline.find_request(my_request, again, episode_ids);
     IF FOUND THEN
         RETURN;
     END IF;

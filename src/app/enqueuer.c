@@ -194,6 +194,7 @@ static void send_later(struct chunk *chunk, int64_t now_ms)
     const struct fl_import_policy *policy = &chunk->enqueuer->settings->policy;
     clock->random(clock->self, random);
     chunk->state = CHUNK_WAITING;
+    chunk->submit.again = true;
     clock->set(clock->self, &chunk->timer,
                now_ms + fl_retry_delay_ms(chunk->attempts - 1, policy->backoff_base_ms,
                                           policy->backoff_max_ms, random[0]));

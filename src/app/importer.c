@@ -185,6 +185,7 @@ static void on_submitted(struct fl_request *request, struct fl_event *event)
     bool again = fl_status_retryable(event->status) &&
                  now_ms - importer->submit_since_ms < importer->settings->policy.patience_ms;
     if (event->status != FL_OK && again && !importer->stopping) {
+        submit->again = true;
         retry_submit(importer);
         return;
     }

@@ -50,9 +50,9 @@ struct worker {
     enum phase phase;
     bool is_known; /* a heartbeat has arrived: the registry has this worker */
     bool has_control, asks_control, control_wanted;
+    int64_t control_at_ms; /* when it is asked again in any case */
     bool is_paused;
     bool look; /* there may be entries to take */
-    bool is_leaving_sent;
     fl_status status;
     struct fl_err err;
     char trouble[FL_ERR_TEXT_BYTES]; /* as told last; "" = none */
@@ -152,7 +152,7 @@ static void send_beat(struct worker *worker)
         on_trouble(worker, &err);
 }
 
-static void on_beaten(void *owner, fl_status status, bool is_dispatcher, const struct fl_err *err)
+static void on_beaten(void *owner, fl_status status, bool is_dispatcher)
 {
     struct worker *worker = owner;
     if (worker->phase >= PHASE_LEAVING) {
@@ -161,10 +161,8 @@ static void on_beaten(void *owner, fl_status status, bool is_dispatcher, const s
     }
     worker->is_known = status == FL_OK;
     fl_dispatcher_set_active(&worker->dispatcher, is_dispatcher);
-    if (status != FL_OK) {
-        on_trouble(worker, err);
+    if (status != FL_OK)
         return;
-    }
     worker->look = true;
     fl_dispatcher_tick(&worker->dispatcher);
     note_health(worker);
@@ -176,8 +174,9 @@ static void on_beat_timer(struct fl_timer *timer)
     struct fl_clock_port *clock = &worker->clock.port;
     clock->set(clock->self, timer, clock->now_ms(clock->self) + worker->settings.worker.heartbeat_ms);
     send_beat(worker);
-    if (!worker->has_control)
-        worker->control_wanted = true;
+    int64_t now_ms = clock->now_ms(clock->self);
+    if (!worker->has_control || now_ms >= worker->control_at_ms)
+        worker->control_wanted = true; /* a notice may have been lost with its connection */
 }
 
 /* ---- pause, and the schema's version ---- */
@@ -209,6 +208,8 @@ static void ask_control(struct worker *worker)
 {
     if (worker->asks_control || worker->phase > PHASE_RUNNING)
         return;
+    struct fl_clock_port *clock = &worker->clock.port;
+    worker->control_at_ms = clock->now_ms(clock->self) + worker->settings.worker.sweep_ms;
     worker->control_wanted = false;
     worker->asks_control = true;
     fl_pg_queue_control(&worker->store, &worker->control, on_control);
@@ -413,6 +414,7 @@ static void start_parts(struct worker *worker)
         .taken = on_taken,
         .finished = on_finished,
         .beaten = on_beaten,
+        .failed = on_trouble,
     };
     fl_redis_queue_init(&worker->queue, &worker->loop, &worker->lease, worker->id, &events);
     worker->runs.settings = &worker->settings;

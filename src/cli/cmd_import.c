@@ -11,8 +11,8 @@
 #include "base/slice.h"
 #include "cli/commands.h"
 #include "cli/import_report.h"
+#include "cli/job_args.h"
 #include "cli/paths.h"
-#include "core/job.h"
 #include "io/file_read.h"
 #include "io/pg_preview.h"
 #include "io/pg_schema.h"
@@ -35,36 +35,6 @@ static const char *shown_name(const struct fl_path *path)
     return path->is_stdin ? "standard input" : path->path;
 }
 
-static fl_status tell_episode(const struct import_run *run, const struct fl_path *path,
-                              struct fl_import_item *item, struct fl_err *err)
-{
-    const struct fl_args *args = run->args;
-    struct fl_slice episode = {0};
-    enum fl_kind kind = FL_KIND_NONE;
-    enum fl_format format = FL_FORMAT_NONE;
-    if (!path->is_stdin)
-        fl_job_from_path(fl_slice_from(path->path), &episode, &kind, &format);
-    if (args->kind != FL_KIND_NONE)
-        kind = args->kind;
-    else if (args->format != FL_FORMAT_NONE)
-        kind = fl_format_kind(args->format);
-    if (args->episode)
-        episode = fl_slice_from(args->episode);
-    if (!episode.ptr)
-        return fl_err_set(err, FL_INVALID,
-                          "its name does not tell the episode; give it with --episode ID, or name "
-                          "it ID.chapters.json, ID.srt, ID.vtt, ID.transcript.json or "
-                          "ID.transcript.txt");
-    if (kind == FL_KIND_NONE)
-        return fl_err_set(err, FL_INVALID,
-                          "its name does not tell whether it holds chapters or a transcript; give "
-                          "--kind chapters or --kind transcript");
-    item->job.episode = episode;
-    item->job.kind = kind;
-    item->source.hint = (struct fl_parse_hint){.format = args->format, .name_format = format, .kind = kind};
-    return fl_episode_check(episode, err);
-}
-
 /* Fills *item for the path. A path that cannot be imported gives a status, and *err. */
 static fl_status prepare(const struct import_run *run, const struct fl_path *path,
                          struct fl_import_item *item, struct fl_err *err)
@@ -77,7 +47,13 @@ static fl_status prepare(const struct import_run *run, const struct fl_path *pat
     item->source.limits = run->settings->limits;
     item->job.mode = run->args->mode;
     item->job.if_version = run->args->mode == FL_MODE_IF_VERSION ? run->args->if_version : 0;
-    return tell_episode(run, path, item, err);
+    struct fl_job_name name;
+    fl_status status = fl_job_args_name(run->args, path->is_stdin ? NULL : path->path, &name, err);
+    item->job.episode = name.episode;
+    item->job.kind = name.kind;
+    item->source.hint = (struct fl_parse_hint){
+        .format = run->args->format, .name_format = name.name_format, .kind = name.kind};
+    return status;
 }
 
 static bool next_item(void *owner, struct fl_import_item *item)

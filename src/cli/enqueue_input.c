@@ -18,7 +18,7 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "base/utf8.h"
-#include "core/job.h"
+#include "cli/job_args.h"
 #include "io/file_read.h"
 
 enum { ARENA_BYTES = 1024 * 1024 * 1024, PLACE_BYTES = PATH_MAX + 32 };
@@ -98,34 +98,16 @@ static fl_status take_standard_input(const struct fl_enqueue_input *input, struc
     return FL_OK;
 }
 
-static fl_status tell_episode(const char *name, struct fl_submit_job *job, struct fl_err *err)
-{
-    struct fl_slice episode;
-    enum fl_kind kind;
-    enum fl_format format;
-    fl_job_from_path(fl_slice_from(name), &episode, &kind, &format);
-    if (!job->episode.ptr)
-        job->episode = episode;
-    if (job->kind == FL_KIND_NONE)
-        job->kind = kind;
-    if (!job->episode.ptr)
-        return fl_err_set(err, FL_INVALID,
-                          "its name does not tell the episode; give it with --episode ID, or name it "
-                          "ID.chapters.json, ID.srt, ID.vtt, ID.transcript.json or ID.transcript.txt");
-    if (job->kind == FL_KIND_NONE)
-        return fl_err_set(err, FL_INVALID,
-                          "its name does not tell whether it holds chapters or a transcript; give --kind "
-                          "chapters or --kind transcript");
-    return fl_episode_check(job->episode, err);
-}
-
 static fl_status take_path(const struct fl_enqueue_input *input, const struct fl_path *path,
                            struct fl_arena *arena, struct fl_submit_job *job, struct fl_err *err)
 {
     *job = input->defaults;
     if (path->error)
         return fl_err_set(err, FL_UNREADABLE, "%s", path->error);
-    fl_status status = tell_episode(path->is_stdin ? "" : path->path, job, err);
+    struct fl_job_name name;
+    fl_status status = fl_job_args_name(input->args, path->is_stdin ? NULL : path->path, &name, err);
+    job->episode = name.episode;
+    job->kind = name.kind;
     if (status == FL_OK)
         status = path->is_stdin ? take_standard_input(input, job, err)
                                 : take_file(input, path->path, arena, job, err);

@@ -9,19 +9,19 @@
 #include "base/slice.h"
 #include "io/pg_store.h"
 
-static const Oid SUBMIT_TYPES[] = {FL_OID_UUID,       FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
-                                   FL_OID_INT8_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT};
+static const Oid SUBMIT_TYPES[] = {FL_OID_UUID,       FL_OID_INT8,       FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
+                                   FL_OID_TEXT_ARRAY, FL_OID_INT8_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT};
 static const struct fl_pg_statement SUBMIT = {
-    "fl_submit", "SELECT fenceline.submit_jobs($1, $2, $3, $4, $5, $6, $7)", 7, SUBMIT_TYPES};
+    "fl_submit", "SELECT fenceline.submit_jobs($1, $2 = 1, $3, $4, $5, $6, $7, $8)", 8, SUBMIT_TYPES};
 
 enum { OID_BYTEA_ARRAY = 1001 };
-static const Oid ENQUEUE_TYPES[] = {FL_OID_UUID,       FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
-                                    FL_OID_TEXT_ARRAY, FL_OID_INT8_ARRAY, FL_OID_TEXT_ARRAY,
-                                    OID_BYTEA_ARRAY,   FL_OID_TEXT_ARRAY, FL_OID_BOOL_ARRAY,
-                                    FL_OID_BOOL_ARRAY, FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY};
+static const Oid ENQUEUE_TYPES[] = {
+    FL_OID_UUID,       FL_OID_INT8,       FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
+    FL_OID_INT8_ARRAY, FL_OID_TEXT_ARRAY, OID_BYTEA_ARRAY,   FL_OID_TEXT_ARRAY, FL_OID_BOOL_ARRAY,
+    FL_OID_BOOL_ARRAY, FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY};
 static const struct fl_pg_statement ENQUEUE = {
-    "fl_enqueue", "SELECT fenceline.enqueue_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", 12,
-    ENQUEUE_TYPES};
+    "fl_enqueue", "SELECT fenceline.enqueue_jobs($1, $2 = 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    13, ENQUEUE_TYPES};
 
 enum column { EPISODE, KIND, MODE, IF_VERSION, SOURCE, BODY, FORMAT, STRICT, REPAIR, PRIORITY, NOT_BEFORE };
 
@@ -70,6 +70,7 @@ static void put_column(struct fl_pg_params *params, const struct fl_submit *subm
 static void put_request(struct fl_pg_params *params, const struct fl_submit *submit)
 {
     fl_pg_params_bytea(params, (const uint8_t *)submit->request_id, sizeof submit->request_id);
+    fl_pg_params_int8(params, submit->again);
 }
 
 static void bind_submit(const struct fl_pg_call *call, struct fl_pg_params *params)

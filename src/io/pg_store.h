@@ -58,6 +58,7 @@ struct fl_submit {
     const struct fl_submit_job *jobs;
     size_t count;
     uint64_t request_id[2]; /* random, the same when it is sent again: so that its rows are written once */
+    bool again;             /* it was sent before */
     struct fl_slice worker; /* who will run them; unused by fl_pg_store_enqueue */
     int64_t *job_ids;       /* count of them, filled on FL_OK */
 };

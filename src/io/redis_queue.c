@@ -27,11 +27,23 @@ static struct fl_slice number(int64_t value, char text[NUMBER_BYTES])
 
 /* ---- sending ---- */
 
-static void on_loaded(redisAsyncContext *context, void *reply, void *pointer)
+static void tell_failure(struct fl_redis_queue *queue, const struct fl_err *err)
 {
-    struct fl_redis_queue *queue = pointer;
+    if (queue->events.failed)
+        queue->events.failed(queue->events.owner, err);
+}
+
+static void on_loaded(redisAsyncContext *context, void *pointer, void *owner)
+{
+    struct fl_redis_queue *queue = owner;
+    const redisReply *reply = pointer;
+    struct fl_err err;
     (void)context;
     fl_redis_answered(&queue->lease->commands, reply);
+    if (!reply || reply->type != REDIS_REPLY_ERROR)
+        return;
+    (void)!fl_redis_reply_error(&queue->lease->commands, reply, &err);
+    tell_failure(queue, &err);
 }
 
 /* Opens the connection and makes it know the scripts. */
@@ -60,22 +72,22 @@ static bool send_script(struct fl_redis_queue *queue, enum fl_script script, int
     return true;
 }
 
-/* First in every callback: the reply if it is a good one, else NULL with *status and *err. */
-static const redisReply *receive(struct fl_redis_queue *queue, void *pointer, fl_status *status,
-                                 struct fl_err *err)
+/* First in every callback: the reply if it is a good one, else NULL and *status. */
+static const redisReply *receive(struct fl_redis_queue *queue, void *pointer, fl_status *status)
 {
     const redisReply *reply = pointer;
     struct fl_redis *redis = &queue->lease->commands;
+    struct fl_err err;
     fl_redis_answered(redis, reply);
     *status = FL_OK;
-    if (!reply) {
-        *status = fl_redis_lost(redis, err);
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        if (fl_redis_script_unknown(reply))
-            queue->loaded = 0;
-        *status = fl_redis_reply_error(redis, reply, err);
-    }
-    return *status == FL_OK ? reply : NULL;
+    if (reply && reply->type != REDIS_REPLY_ERROR)
+        return reply;
+    *status = reply ? fl_redis_reply_error(redis, reply, &err) : fl_redis_lost(redis, &err);
+    if (reply && fl_redis_script_unknown(reply))
+        queue->loaded = 0; /* told again with the next command */
+    else
+        tell_failure(queue, &err);
+    return NULL;
 }
 
 /* ---- reading ---- */
@@ -118,11 +130,10 @@ static void on_taken(redisAsyncContext *context, void *pointer, void *owner)
 {
     struct fl_redis_queue *queue = owner;
     struct fl_queue_entry entries[FL_TAKE_LIMIT];
-    struct fl_err err;
     fl_status status;
     size_t count = 0;
     (void)context;
-    const redisReply *reply = receive(queue, pointer, &status, &err);
+    const redisReply *reply = receive(queue, pointer, &status);
     queue->taking = false;
     bool made = reply && integer_at(reply, 0) == 1;
     if (reply && reply->type == REDIS_REPLY_ARRAY) {
@@ -165,10 +176,9 @@ bool fl_redis_queue_take(struct fl_redis_queue *queue, size_t want)
 static void on_finished(redisAsyncContext *context, void *pointer, void *owner)
 {
     struct fl_redis_queue *queue = owner;
-    struct fl_err err;
     fl_status status;
     (void)context;
-    bool done = receive(queue, pointer, &status, &err) != NULL;
+    bool done = receive(queue, pointer, &status) != NULL;
     queue->finish_blocked = !done;
     while (queue->finish_count > 0) {
         struct fl_link *link = fl_list_take_first(&queue->finishing);
@@ -234,10 +244,9 @@ static void end_add_part(struct fl_redis_queue *queue, fl_status status)
 static void on_added(redisAsyncContext *context, void *pointer, void *owner)
 {
     struct fl_redis_queue *queue = owner;
-    struct fl_err err;
     fl_status status;
     (void)context;
-    const redisReply *reply = receive(queue, pointer, &status, &err);
+    const redisReply *reply = receive(queue, pointer, &status);
     if (reply && reply->type == REDIS_REPLY_ARRAY)
         read_depth(queue, reply);
     end_add_part(queue, status);
@@ -275,11 +284,10 @@ bool fl_redis_queue_add(struct fl_redis_queue *queue, const struct fl_queue_id *
 static void on_checked(redisAsyncContext *context, void *pointer, void *owner)
 {
     struct fl_redis_queue *queue = owner;
-    struct fl_err err;
     fl_status status;
     size_t missing = 0;
     (void)context;
-    const redisReply *reply = receive(queue, pointer, &status, &err);
+    const redisReply *reply = receive(queue, pointer, &status);
     queue->checking = false;
     for (size_t i = 0; reply && i < queue->check_count && i < reply->elements; i++)
         if (reply->element[i]->type == REDIS_REPLY_NIL)
@@ -309,13 +317,12 @@ bool fl_redis_queue_check(struct fl_redis_queue *queue, struct fl_queue_id *ids,
 static void on_beaten(redisAsyncContext *context, void *pointer, void *owner)
 {
     struct fl_redis_queue *queue = owner;
-    struct fl_err err;
     fl_status status;
     (void)context;
-    const redisReply *reply = receive(queue, pointer, &status, &err);
+    const redisReply *reply = receive(queue, pointer, &status);
     queue->beating = false;
     if (queue->events.beaten)
-        queue->events.beaten(queue->events.owner, status, reply && reply->integer == 1, &err);
+        queue->events.beaten(queue->events.owner, status, reply && reply->integer == 1);
 }
 
 bool fl_redis_queue_beat(struct fl_redis_queue *queue, struct fl_slice info, int64_t dead_ms,
@@ -348,11 +355,10 @@ static void on_rescued(redisAsyncContext *context, void *pointer, void *owner)
     struct fl_redis_queue *queue = owner;
     struct fl_queue_entry entries[FL_RESCUE_LIMIT];
     struct fl_slice workers[FL_RESCUE_LIMIT];
-    struct fl_err err;
     fl_status status;
     size_t count = 0;
     (void)context;
-    const redisReply *reply = receive(queue, pointer, &status, &err);
+    const redisReply *reply = receive(queue, pointer, &status);
     queue->rescuing = false;
     for (size_t at = 0; reply && at + 3 < reply->elements && count < FL_RESCUE_LIMIT; at += 4) {
         entries[count] = read_entry(reply, at);

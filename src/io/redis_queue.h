@@ -44,7 +44,9 @@ struct fl_queue_events {
                   bool made);
     /* The entry is gone from Redis, or given back; it is its owner's again. */
     void (*finished)(void *owner, struct fl_queue_entry *entry);
-    void (*beaten)(void *owner, fl_status status, bool is_dispatcher, const struct fl_err *err);
+    void (*beaten)(void *owner, fl_status status, bool is_dispatcher);
+    /* Any command did not work: why, for a human. Its own event follows. */
+    void (*failed)(void *owner, const struct fl_err *err);
 };
 
 /* What only a dispatcher asks for. */

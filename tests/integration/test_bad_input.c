@@ -581,9 +581,25 @@ static void test_names_refused(void **state)
     fenceline_assert_clean();
 }
 
+/* No job can hold such a path; the inputs beside it are imported all the same. */
+static void test_path_that_is_not_utf8(void **state)
+{
+    (void)state;
+    char *good = fenceline_write_chapters("good", "fine", 3);
+    char *folder = files_join(fenceline.folder, "caf\xe9");
+    files_make_folder(folder);
+    char *bad = files_write_text(folder, "bad.chapters.json", "{\"chapters\": [{\"startTime\": 0}]}");
+    struct process *import = fenceline_run(4, "import", bad, good);
+    fenceline_assert_err(import, "not valid UTF-8");
+    fenceline_assert_chapters("good", "fine", 3);
+    assert_int_equal(fenceline_count("jobs"), 1);
+    free(good), free(folder), free(bad);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        FENCELINE_TEST(test_path_that_is_not_utf8),
         FENCELINE_TEST(test_each_alone),
         FENCELINE_TEST(test_all_with_a_good_one),
         FENCELINE_TEST(test_check_says_the_same),
