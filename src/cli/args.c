@@ -374,6 +374,8 @@ static fl_status check_contradictions(struct fl_args *args, bool mode_given, str
         return fl_err_set(err, FL_USAGE, "--status contradicts --sql");
     if (args->pause && args->resume)
         return fl_err_set(err, FL_USAGE, "--pause contradicts --resume");
+    if (args->command == FL_COMMAND_WORKER && args->reason && !args->pause)
+        return fl_err_set(err, FL_USAGE, "--reason goes with --pause");
     if (args->at_ms != FL_ARGS_NOT_GIVEN && args->in_ms != FL_ARGS_NOT_GIVEN)
         return fl_err_set(err, FL_USAGE, "--at contradicts --in: give one of them");
     bool both = args->format != FL_FORMAT_NONE && args->kind != FL_KIND_NONE;

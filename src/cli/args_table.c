@@ -29,6 +29,15 @@
             "how long to wait for an episode that somebody else holds (default 10)"                          \
     }
 
+#define INPUT_OPTIONS                                                                                        \
+    {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "episode (default: from the file's name)"},            \
+        KIND_OPTION, FORMAT_OPTION,                                                                          \
+        {"mode",   0,      FL_OPTION_MODE,                                                                   \
+         AT(mode), "MODE", "create (default: it must not exist), replace, or if-version"},                   \
+        {"if-version",   0,   FL_OPTION_NUMBER,                                                              \
+         AT(if_version), "N", "replace only version N; 0 = it must not exist"},                              \
+        STRICT_OPTION, REPAIR_OPTION
+
 #define FILTER_OPTIONS                                                                                         \
     {"outcome",   0,         FL_OPTION_OUTCOME,                                                                \
      AT(outcome), "OUTCOME", "open, imported, unchanged, rejected, failed, ..."},                              \
@@ -66,14 +75,7 @@ const struct fl_option fl_common_options[] = {
 const size_t fl_common_option_count = COUNT(fl_common_options);
 
 static const struct fl_option IMPORT_OPTIONS[] = {
-    {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "episode (default: from the file's name)"},
-    KIND_OPTION,
-    FORMAT_OPTION,
-    {"mode", 0, FL_OPTION_MODE, AT(mode), "MODE",
-     "create (default: it must not exist), replace, or if-version"},
-    {"if-version", 0, FL_OPTION_NUMBER, AT(if_version), "N", "replace only version N; 0 = it must not exist"},
-    STRICT_OPTION,
-    REPAIR_OPTION,
+    INPUT_OPTIONS,
     {"dry-run", 'n', FL_OPTION_FLAG, AT(dry_run), NULL,
      "say what would happen; take no lease, write nothing"},
     {"jobs", 'j', FL_OPTION_NUMBER, AT(jobs), "N", "imports at once, 1 to 256 (default 8)"},
@@ -83,14 +85,7 @@ static const struct fl_option IMPORT_OPTIONS[] = {
 static const struct fl_option ENQUEUE_OPTIONS[] = {
     {"manifest", 0, FL_OPTION_TEXT, AT(manifest), "FILE",
      "jobs as JSON lines instead of PATHs; - = standard input"},
-    {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "episode (default: from the file's name)"},
-    KIND_OPTION,
-    FORMAT_OPTION,
-    {"mode", 0, FL_OPTION_MODE, AT(mode), "MODE",
-     "create (default: it must not exist), replace, or if-version"},
-    {"if-version", 0, FL_OPTION_NUMBER, AT(if_version), "N", "replace only version N; 0 = it must not exist"},
-    STRICT_OPTION,
-    REPAIR_OPTION,
+    INPUT_OPTIONS,
     {"priority", 0, FL_OPTION_PRIORITY, AT(priority), "LEVEL", "high, normal (default) or low"},
     {"at", 0, FL_OPTION_TIME, AT(at_ms), "TIME", "not before this time, as 2026-02-01T10:00:00Z"},
     {"in", 0, FL_OPTION_DURATION, AT(in_ms), "DURATION", "not before so long from now: 90s, 15m, 12h, 7d"},
@@ -156,8 +151,11 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
                           SIZE_MAX, false, CHECK_OPTIONS, COUNT(CHECK_OPTIONS)},
     [FL_COMMAND_ENQUEUE] =
         {"PATH...", "write jobs for the workers, durably",
-         PATH_DETAILS "A file below source.root is named in its job; any other travels inside it, up to\n"
-                      "limit.inline_bytes.\n",
+         PATH_DETAILS
+         "A file below source.root is named in its job; any other travels inside it, up to\n"
+         "limit.inline_bytes. A line of a manifest is an object with episode, kind, and source (a path\n"
+         "below source.root) or body (the text itself); it may have mode, if_version, format,\n"
+         "priority, not_before, strict and repair.\n",
          0, SIZE_MAX, false, ENQUEUE_OPTIONS, COUNT(ENQUEUE_OPTIONS)},
     [FL_COMMAND_WORKER] =
         {"", "the service: take jobs until told to stop",

@@ -37,18 +37,6 @@ static void get_event(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_CREATED_AT);
 }
 
-static void print_json(const struct fl_table *table)
-{
-    struct fl_json_writer json;
-    fl_json_write_init(&json, stdout);
-    for (size_t row = 0; row < table->row_count; row++) {
-        fl_json_write_begin_object(&json);
-        fl_print_json_members(&json, table, row);
-        fl_json_write_end_object(&json);
-        fl_json_write_end_line(&json);
-    }
-}
-
 static fl_status show_history(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
 {
     struct fl_pg_rows *rows;
@@ -60,7 +48,7 @@ static fl_status show_history(const struct fl_args *args, struct fl_pg_sync *pg,
     if (table.row_count == 0)
         status = fl_err_set(err, FL_FAILED, "%s: no job and no broken lock is known", args->paths[0]);
     else if (args->json)
-        print_json(&table);
+        fl_print_json_lines(stdout, &table);
     else
         fl_print_table(stdout, &table, 0, fl_print_wants_color(stdout, args->no_color));
     fl_pg_rows_free(rows);
@@ -69,13 +57,5 @@ static fl_status show_history(const struct fl_args *args, struct fl_pg_sync *pg,
 
 int fl_cmd_history(struct fl_args *args, struct fl_settings *settings)
 {
-    struct fl_pg_sync *pg;
-    struct fl_err err = {0};
-    fl_status status = fl_report_open(settings, &pg, &err);
-    if (status == FL_OK)
-        status = show_history(args, pg, &err);
-    if (status != FL_OK)
-        fl_print_error(&err);
-    fl_pg_sync_close(pg);
-    return fl_status_exit_code(status);
+    return fl_report_answer(args, settings, show_history);
 }

@@ -54,18 +54,6 @@ static void get_job(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_number(rows, row, FL_JOB_ROWS);
 }
 
-static void print_json_rows(const struct fl_table *table)
-{
-    struct fl_json_writer json;
-    fl_json_write_init(&json, stdout);
-    for (size_t row = 0; row < table->row_count; row++) {
-        fl_json_write_begin_object(&json);
-        fl_print_json_members(&json, table, row);
-        fl_json_write_end_object(&json);
-        fl_json_write_end_line(&json);
-    }
-}
-
 static fl_status list(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
 {
     struct fl_job_filter filter = fl_job_args_filter(args);
@@ -81,7 +69,7 @@ static fl_status list(const struct fl_args *args, struct fl_pg_sync *pg, struct 
     const struct fl_table table = {COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, is_more ? (size_t)limit : found,
                                    get_job, rows};
     if (args->json)
-        print_json_rows(&table);
+        fl_print_json_lines(stdout, &table);
     else if (found)
         fl_print_table(stdout, &table, 0, fl_print_wants_color(stdout, args->no_color));
     if (!found && !args->quiet && !args->json)
@@ -198,26 +186,12 @@ static fl_status show(const struct fl_args *args, struct fl_pg_sync *pg, struct 
 
 /* ---- the commands ---- */
 
-static int answer(struct fl_args *args, struct fl_settings *settings,
-                  fl_status (*question)(const struct fl_args *, struct fl_pg_sync *, struct fl_err *))
-{
-    struct fl_pg_sync *pg;
-    struct fl_err err = {0};
-    fl_status status = fl_report_open(settings, &pg, &err);
-    if (status == FL_OK)
-        status = question(args, pg, &err);
-    if (status != FL_OK)
-        fl_print_error(&err);
-    fl_pg_sync_close(pg);
-    return fl_status_exit_code(status);
-}
-
 int fl_cmd_jobs_list(struct fl_args *args, struct fl_settings *settings)
 {
-    return answer(args, settings, list);
+    return fl_report_answer(args, settings, list);
 }
 
 int fl_cmd_jobs_show(struct fl_args *args, struct fl_settings *settings)
 {
-    return answer(args, settings, show);
+    return fl_report_answer(args, settings, show);
 }

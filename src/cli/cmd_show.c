@@ -144,13 +144,5 @@ static fl_status show_documents(const struct fl_args *args, struct fl_pg_sync *p
 
 int fl_cmd_show(struct fl_args *args, struct fl_settings *settings)
 {
-    struct fl_pg_sync *pg;
-    struct fl_err err = {0};
-    fl_status status = fl_report_open(settings, &pg, &err);
-    if (status == FL_OK)
-        status = show_documents(args, pg, &err);
-    if (status != FL_OK)
-        fl_print_error(&err);
-    fl_pg_sync_close(pg);
-    return fl_status_exit_code(status);
+    return fl_report_answer(args, settings, show_documents);
 }

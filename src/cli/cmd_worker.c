@@ -155,14 +155,7 @@ static void fill(struct listed_worker *row, struct fl_arena *arena, const struct
 static void print_list(const struct fl_args *args, const struct fl_table *table)
 {
     if (args->json) {
-        struct fl_json_writer json;
-        fl_json_write_init(&json, stdout);
-        for (size_t row = 0; row < table->row_count; row++) {
-            fl_json_write_begin_object(&json);
-            fl_print_json_members(&json, table, row);
-            fl_json_write_end_object(&json);
-            fl_json_write_end_line(&json);
-        }
+        fl_print_json_lines(stdout, table);
     } else if (table->row_count == 0) {
         fprintf(stderr, "fenceline: no workers\n");
     } else {

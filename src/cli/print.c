@@ -239,6 +239,18 @@ void fl_print_json_rows(struct fl_json_writer *writer, const struct fl_table *ta
     fl_json_write_end_array(writer);
 }
 
+void fl_print_json_lines(FILE *out, const struct fl_table *table)
+{
+    struct fl_json_writer json;
+    fl_json_write_init(&json, out);
+    for (size_t row = 0; row < table->row_count; row++) {
+        fl_json_write_begin_object(&json);
+        fl_print_json_members(&json, table, row);
+        fl_json_write_end_object(&json);
+        fl_json_write_end_line(&json);
+    }
+}
+
 void fl_print_error(const struct fl_err *err)
 {
     fputs("fenceline: ", stderr);

@@ -74,6 +74,9 @@ void fl_print_table(FILE *out, const struct fl_table *table, int indent, bool wa
 void fl_print_json_members(struct fl_json_writer *writer, const struct fl_table *table, size_t row);
 void fl_print_json_rows(struct fl_json_writer *writer, const struct fl_table *table);
 
+/* The same rows as JSON lines: one object each. */
+void fl_print_json_lines(FILE *out, const struct fl_table *table);
+
 /* "fenceline: text" on stderr. */
 void fl_print_error(const struct fl_err *err);
 

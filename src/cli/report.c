@@ -22,6 +22,20 @@ fl_status fl_report_open(const struct fl_settings *settings, struct fl_pg_sync *
     return status;
 }
 
+int fl_report_answer(const struct fl_args *args, const struct fl_settings *settings,
+                     fl_status (*question)(const struct fl_args *, struct fl_pg_sync *, struct fl_err *))
+{
+    struct fl_pg_sync *pg;
+    struct fl_err err = {0};
+    fl_status status = fl_report_open(settings, &pg, &err);
+    if (status == FL_OK)
+        status = question(args, pg, &err);
+    if (status != FL_OK)
+        fl_print_error(&err);
+    fl_pg_sync_close(pg);
+    return fl_status_exit_code(status);
+}
+
 static struct fl_cell null_cell(void)
 {
     return (struct fl_cell){.type = FL_CELL_NULL};

@@ -14,6 +14,12 @@ struct fl_pg_sync;
 FL_CHECKED fl_status fl_report_open(const struct fl_settings *settings, struct fl_pg_sync **pg,
                                     struct fl_err *err);
 
+/* A whole command that asks one question: opens, asks, prints what went wrong, closes. Returns the exit code.
+ */
+int fl_report_answer(const struct fl_args *args, const struct fl_settings *settings,
+                     fl_status (*question)(const struct fl_args *args, struct fl_pg_sync *pg,
+                                           struct fl_err *err));
+
 /* Cells from a column; null stays null. */
 struct fl_cell fl_report_text(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_json(const struct fl_pg_rows *rows, size_t row, int column);
