@@ -277,7 +277,9 @@ void fl_dispatcher_set_active(struct fl_dispatcher *dispatcher, bool is_active)
 
 bool fl_dispatcher_is_idle(const struct fl_dispatcher *dispatcher)
 {
-    return !dispatcher->is_busy && !dispatcher->is_looking && !dispatcher->is_rescuing &&
+    /* What was marked and could not be added is found by the next dispatcher's search. */
+    bool is_dispatching = dispatcher->is_busy && !dispatcher->must_add;
+    return !is_dispatching && !dispatcher->is_looking && !dispatcher->is_rescuing &&
            !dispatcher->is_tidying && dispatcher->rescued_left == 0;
 }
 
