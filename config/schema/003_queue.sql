@@ -264,7 +264,9 @@ BEGIN
         END IF;
     END IF;
     UPDATE fenceline.jobs
-       SET dispatched_at = NULL, deaths = 0, last_error = coalesce(my_error, last_error),
+       SET dispatched_at = NULL, last_error = coalesce(my_error, last_error),
+           -- It ran, and its worker lives; or it did not run, and its possible death was counted for nothing.
+           deaths = CASE WHEN my_error IS NOT NULL THEN 0 WHEN deaths > 1 THEN deaths - 1 ELSE deaths END,
            not_before = CASE WHEN delay_ms > 0 THEN clock_timestamp() + delay_ms * interval '1 millisecond'
                              ELSE not_before END,
            attempts = attempts - CASE WHEN my_error IS NULL THEN 1 ELSE 0 END

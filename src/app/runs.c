@@ -192,7 +192,9 @@ static void on_parked(void *owner, struct fl_drive *drive_pointer)
     struct fl_runs *runs = owner;
     struct fl_run *run = FL_CONTAINER(drive_pointer, struct fl_run, drive);
     move(run, FL_RUN_PARKED);
-    run->overflow = runs->counts[FL_RUN_PARKED] > PARKED_PER_SLOT * (size_t)runs->settings->worker.slots;
+    bool is_too_many = runs->counts[FL_RUN_PARKED] > PARKED_PER_SLOT * (size_t)runs->settings->worker.slots;
+    /* A suspect that waits would keep all others waiting, and be blamed for deaths that it has no part in. */
+    run->overflow = is_too_many || runs->suspect == run;
 }
 
 static size_t free_slots(const struct fl_runs *runs)

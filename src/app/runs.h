@@ -36,7 +36,7 @@ struct fl_run {
     struct fl_runs *runs;
     enum fl_run_place place;
     bool is_begun, is_suspect; /* known to be open; the one suspect that runs */
-    bool overflow;             /* too many are parked: to be handed back */
+    bool overflow;             /* parked, and to be handed back */
     bool is_stopping;          /* told to stop */
     int64_t attempts, deaths;
     char *text; /* memory of episode, source and body */

@@ -25,7 +25,7 @@
 #include "io/uv_clock.h"
 #include "io/uv_pool.h"
 
-enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, NAME_BYTES = 128 };
+enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, LEAVE_MS = 1000, NAME_BYTES = 128 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_LEAVING, PHASE_OVER };
 
@@ -289,6 +289,15 @@ static void on_finished(void *owner, struct fl_queue_entry *entry)
 
 /* ---- draining ---- */
 
+static void leave(struct worker *worker)
+{
+    struct fl_clock_port *clock = &worker->clock.port;
+    worker->phase = PHASE_LEAVING;
+    clock->set(clock->self, &worker->drain, clock->now_ms(clock->self) + LEAVE_MS);
+    if (worker->queue.beating || !fl_redis_queue_leave(&worker->queue))
+        worker->phase = PHASE_OVER;
+}
+
 static void on_drain_timer(struct fl_timer *timer)
 {
     struct worker *worker = FL_CONTAINER(timer, struct worker, drain);
@@ -296,15 +305,18 @@ static void on_drain_timer(struct fl_timer *timer)
     if (worker->phase == PHASE_DRAINING && !worker->runs.is_stopping) {
         say(worker, "worker %s hands %zu jobs back", worker->id, fl_runs_count(&worker->runs));
         worker->runs.is_stopping = true;
-        fl_runs_drain(&worker->runs, true);
         clock->set(clock->self, timer, clock->now_ms(clock->self) + LAST_GRACE_MS);
-        return;
-    }
-    /* A server does not answer. What is left has its entry in Redis: others take it over. */
-    if (worker->phase < PHASE_OVER)
+        fl_runs_drain(&worker->runs, true);
+        fl_pg_store_interrupt(&worker->store); /* a lost commit is still followed to its end */
+    } else if (worker->phase == PHASE_DRAINING) {
+        /* A server does not answer. What is left has its entry in Redis: others take it over. */
         say(worker, "worker %s leaves %zu jobs to be taken over", worker->id, fl_runs_count(&worker->runs));
-    worker->phase = PHASE_OVER;
-    uv_stop(&worker->loop);
+        leave(worker);
+    } else {
+        worker->phase = PHASE_OVER;
+    }
+    if (worker->phase == PHASE_OVER)
+        uv_stop(&worker->loop);
 }
 
 static void begin_drain(struct worker *worker)
@@ -324,7 +336,6 @@ static void begin_drain(struct worker *worker)
 
 static void leave_if_done(struct worker *worker)
 {
-    struct fl_clock_port *clock = &worker->clock.port;
     if (worker->phase == PHASE_OVER) {
         uv_stop(&worker->loop);
         return;
@@ -332,12 +343,8 @@ static void leave_if_done(struct worker *worker)
     bool is_done = worker->phase == PHASE_DRAINING && fl_runs_count(&worker->runs) == 0 &&
                    !worker->queue.taking && !worker->queue.beating &&
                    fl_dispatcher_is_idle(&worker->dispatcher);
-    if (!is_done)
-        return;
-    worker->phase = PHASE_LEAVING;
-    clock->set(clock->self, &worker->drain, clock->now_ms(clock->self) + LAST_GRACE_MS);
-    if (!fl_redis_queue_leave(&worker->queue))
-        worker->phase = PHASE_OVER;
+    if (is_done)
+        leave(worker);
 }
 
 static void reload(struct worker *worker)

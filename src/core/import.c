@@ -111,8 +111,10 @@ static enum fl_import_state retry(struct fl_import *im, const struct fl_event *e
 {
     keep_error(im, ev);
     im->attempts++;
-    if (im->policy->hand_back && is_temporary(ev->status))
+    if (im->policy->hand_back && is_temporary(ev->status)) {
+        im->stopped = im->stop; /* then the error may be the stop's own: a connection that was closed */
         return leave_undecided(im, ev->status);
+    }
     bool patient = is_patient(im, ev);
     if (!fl_status_retryable(ev->status) || (im->attempts >= im->policy->max_attempts && !patient))
         return decide(im, FL_OUTCOME_FAILED);

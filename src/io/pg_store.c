@@ -272,6 +272,13 @@ fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const cha
     return FL_OK;
 }
 
+void fl_pg_store_interrupt(struct fl_pg_store *store)
+{
+    for (int i = 0; i < store->lane_count; i++)
+        if (store->lanes[i].pg.state == FL_PG_BUSY || store->lanes[i].pg.state == FL_PG_CLEANUP)
+            fl_pg_close(&store->lanes[i].pg);
+}
+
 void fl_pg_store_close(struct fl_pg_store *store)
 {
     struct fl_err err;

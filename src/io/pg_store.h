@@ -107,6 +107,11 @@ void fl_pg_store_submit(struct fl_pg_store *store, struct fl_submit *submit,
 void fl_pg_store_enqueue(struct fl_pg_store *store, struct fl_submit *submit,
                          void (*done)(struct fl_request *request, struct fl_event *event));
 
+/* Waits no longer for what is in flight: its connections are closed, and each request gets FL_LOST; what is
+ * queued goes over new ones. A statement that waits in Postgres for a lock may still take effect: that is
+ * what FL_LOST says. */
+void fl_pg_store_interrupt(struct fl_pg_store *store);
+
 /* Answers everything that is queued or in flight (FL_UNAVAILABLE, FL_LOST), closes all; run the loop once
  * more before the memory goes, then fl_pg_store_free. */
 void fl_pg_store_close(struct fl_pg_store *store);
