@@ -317,7 +317,8 @@ BEGIN
         DELETE FROM fenceline.jobs
          WHERE job_id IN (SELECT job_id FROM fenceline.jobs
                            WHERE finished_at < clock_timestamp() - retention_days * interval '1 day'
-                           ORDER BY job_id LIMIT how_many);
+                           ORDER BY job_id LIMIT how_many
+                             FOR UPDATE SKIP LOCKED);
         GET DIAGNOSTICS purged = ROW_COUNT;
     END IF;
     RETURN purged;

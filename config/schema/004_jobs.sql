@@ -1,16 +1,27 @@
 -- Jobs as operators see them: which ones, again, no more, and away with the old.
 
--- Jobs that meet every condition that is not null; outcome 'open' = none yet. Planned together with the statement
--- around it, so that only the conditions given count.
+-- The few jobs that operators look for, among the many that went well. As with the indexes of 003: only for statements
+-- that repeat the expression to the letter.
+CREATE INDEX jobs_in_trouble ON fenceline.jobs (job_id)
+    WHERE coalesce(outcome, 'open') IN ('rejected', 'invalid', 'failed', 'cancelled');
+
+-- Jobs that meet every condition that is not null; outcome 'open' = none yet; a worker as `jobs list` or `worker list`
+-- show it, its host, or its program. Planned together with the statement around it, so that only the conditions given
+-- count, and the indexes with them.
 CREATE FUNCTION fenceline.jobs_matching(
     my_outcome text, my_episode text, my_kind text, my_worker text, my_error text, older_than_ms bigint
 ) RETURNS SETOF fenceline.jobs LANGUAGE sql STABLE AS $$
     SELECT *
       FROM fenceline.jobs
-     WHERE (my_outcome IS NULL OR outcome = my_outcome OR (my_outcome = 'open' AND outcome IS NULL))
+     WHERE CASE WHEN my_outcome IS NULL THEN true
+                WHEN my_outcome IN ('open', 'rejected', 'invalid', 'failed', 'cancelled')
+                    THEN coalesce(outcome, 'open') = my_outcome -- as the indexes say it
+                ELSE outcome = my_outcome END
        AND (my_episode IS NULL OR episode_id = my_episode)
        AND (my_kind IS NULL OR kind = my_kind)
-       AND (my_worker IS NULL OR worker = my_worker OR starts_with(worker, my_worker || '@'))
+       AND (my_worker IS NULL OR worker = my_worker OR starts_with(worker, my_worker || '@')
+            OR worker = 'worker@' || regexp_replace(my_worker, ':[0-9a-f]{6}$', '')
+            OR starts_with(worker, 'worker@' || my_worker || ':'))
        AND (my_error IS NULL OR position(lower(my_error) IN lower(concat(last_error, ' ', message))) > 0)
        AND (older_than_ms IS NULL OR created_at <= now() - older_than_ms * interval '1 millisecond')
 $$;
@@ -26,6 +37,25 @@ CREATE FUNCTION fenceline.job_state(j fenceline.jobs) RETURNS text LANGUAGE sql 
                 ELSE 'waiting' END
 $$;
 
+-- A job, those it retries, and those that retry it, in order. Purged ones are missing, and what was before them.
+CREATE FUNCTION fenceline.retry_chain(id bigint) RETURNS SETOF fenceline.jobs LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE
+    earlier AS (SELECT job_id, episode_id FROM fenceline.jobs WHERE job_id = id
+                UNION ALL
+                SELECT j.job_id, j.episode_id
+                  FROM earlier e JOIN fenceline.jobs j ON j.episode_id = e.episode_id AND j.retried_by = e.job_id
+                 WHERE j.job_id < e.job_id),
+    later AS (SELECT job_id, retried_by FROM fenceline.jobs WHERE job_id = id
+              UNION ALL
+              SELECT j.job_id, j.retried_by
+                FROM later l JOIN fenceline.jobs j ON j.job_id = l.retried_by
+               WHERE j.job_id > l.job_id)
+    SELECT *
+      FROM fenceline.jobs
+     WHERE job_id IN (SELECT job_id FROM earlier UNION SELECT job_id FROM later)
+     ORDER BY job_id
+$$;
+
 -- New attempts for jobs that were given up, under new jobs. A new job keeps the rank of the old one, so that it cannot
 -- overwrite what came after; as_new gives it a rank of its own. problem: why there is no new job.
 CREATE FUNCTION fenceline.retry_jobs(ids bigint[], as_new boolean)
@@ -33,8 +63,10 @@ RETURNS TABLE (old_id bigint, new_id bigint, problem text) LANGUAGE plpgsql AS $
 DECLARE
     j fenceline.jobs;
 BEGIN
+    -- One order for all who retry, so that they wait for each other and not in a circle.
+    PERFORM FROM fenceline.jobs WHERE job_id = ANY (ids) ORDER BY job_id FOR NO KEY UPDATE;
     FOREACH old_id IN ARRAY ids LOOP
-        SELECT * INTO j FROM fenceline.jobs WHERE job_id = old_id FOR UPDATE;
+        SELECT * INTO j FROM fenceline.jobs WHERE job_id = old_id;
         new_id := NULL;
         problem := CASE
             WHEN NOT FOUND THEN 'there is no such job'
@@ -48,8 +80,10 @@ BEGIN
         IF problem IS NULL THEN
             INSERT INTO fenceline.jobs (queued, rank, episode_id, kind, mode, if_version, source, body, format, strict,
                                         repair, priority)
-            VALUES (true, CASE WHEN as_new THEN NULL ELSE coalesce(j.rank, j.job_id) END, j.episode_id, j.kind, j.mode,
-                    j.if_version, j.source, j.body, j.format, j.strict, j.repair, j.priority)
+            SELECT true, CASE WHEN as_new THEN NULL ELSE coalesce(o.rank, o.job_id) END, o.episode_id, o.kind, o.mode,
+                   o.if_version, o.source, o.body, o.format, o.strict, o.repair, o.priority
+              FROM fenceline.jobs o -- not from j: PL/pgSQL keeps the word "strict" for itself
+             WHERE o.job_id = old_id
          RETURNING job_id INTO new_id;
             UPDATE fenceline.jobs SET retried_by = new_id WHERE job_id = old_id;
         END IF;
@@ -67,7 +101,8 @@ DECLARE
     answer fenceline.answer;
 BEGIN
     FOR j IN SELECT u.job_id, jobs.episode_id, jobs.outcome
-               FROM unnest(ids) u (job_id) LEFT JOIN fenceline.jobs ON jobs.job_id = u.job_id
+               FROM (SELECT DISTINCT i FROM unnest(ids) i) u (job_id)
+               LEFT JOIN fenceline.jobs ON jobs.job_id = u.job_id
               ORDER BY jobs.episode_id, u.job_id LOOP
         id := j.job_id;
         problem := CASE WHEN j.episode_id IS NULL THEN 'there is no such job' END;
@@ -85,8 +120,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Deletes rows of jobs that were decided long ago, some at a time. Fences and ranks stay: episodes and documents have
--- them. Returns how many.
+-- Deletes rows of jobs that were decided long ago, some at a time, and none that another purge is deleting. Fences and
+-- ranks stay: episodes and documents have them. Returns how many.
 CREATE FUNCTION fenceline.purge_jobs(older_than_ms bigint, my_outcome text, how_many integer) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -96,7 +131,8 @@ BEGIN
      WHERE job_id IN (SELECT job_id FROM fenceline.jobs
                        WHERE finished_at <= now() - older_than_ms * interval '1 millisecond'
                          AND (my_outcome IS NULL OR outcome = my_outcome)
-                       ORDER BY job_id LIMIT how_many);
+                       ORDER BY job_id LIMIT how_many
+                         FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS purged = ROW_COUNT;
     RETURN purged;
 END $$;

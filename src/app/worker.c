@@ -25,7 +25,7 @@
 #include "io/uv_clock.h"
 #include "io/uv_pool.h"
 
-enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, LEAVE_MS = 1000, NAME_BYTES = 128 };
+enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, LEAVE_MS = 1000, TROUBLES = 8, NAME_BYTES = 128 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_LEAVING, PHASE_OVER };
 
@@ -55,7 +55,8 @@ struct worker {
     bool look; /* there may be entries to take */
     fl_status status;
     struct fl_err err;
-    char trouble[FL_ERR_TEXT_BYTES]; /* as told last; "" = none */
+    char troubles[TROUBLES][FL_ERR_TEXT_BYTES]; /* told since all was well, in a ring; "" = none */
+    size_t trouble_count;
 };
 
 static void begin_drain(struct worker *worker);
@@ -91,9 +92,10 @@ static void on_trouble(void *owner, const struct fl_err *err)
         give_up(worker, err);
         return;
     }
-    if (strcmp(worker->trouble, err->text) == 0)
-        return;
-    snprintf(worker->trouble, sizeof worker->trouble, "%s", err->text);
+    for (size_t i = 0; i < TROUBLES; i++) /* two servers may be away, each for reasons of its own */
+        if (strcmp(worker->troubles[i], err->text) == 0)
+            return;
+    snprintf(worker->troubles[worker->trouble_count++ % TROUBLES], FL_ERR_TEXT_BYTES, "%s", err->text);
     worker->calls->trouble(worker->calls->owner, err);
 }
 
@@ -117,9 +119,10 @@ static void note_health(struct worker *worker)
 {
     if (!worker->is_known || !worker->listen.is_listening || !worker->has_control)
         return;
-    if (worker->trouble[0])
+    if (worker->trouble_count)
         say(worker, "both servers answer");
-    worker->trouble[0] = '\0';
+    worker->trouble_count = 0;
+    memset(worker->troubles, 0, sizeof worker->troubles);
     if (worker->phase != PHASE_STARTING)
         return;
     worker->phase = PHASE_RUNNING;

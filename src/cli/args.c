@@ -14,8 +14,6 @@
 #include "base/slice.h"
 #include "cli/args_table.h"
 #include "cli/when.h"
-#include "core/job.h"
-#include "io/pg_dsn.h"
 
 enum { OPTIONS = 32, LONG_BASE = 256 };
 
@@ -28,6 +26,13 @@ static const char *const COMMAND_NAMES[] = {
 const char *fl_command_name(enum fl_command command)
 {
     return COMMAND_NAMES[command];
+}
+
+const char *fl_command_second_word(enum fl_command command, const char *first)
+{
+    size_t length = strlen(first);
+    const char *words = COMMAND_NAMES[command];
+    return strncmp(words, first, length) == 0 && words[length] == ' ' ? words + length + 1 : NULL;
 }
 
 /* The options that hold at one place of the command line, and getopt's view of them. */
@@ -69,12 +74,12 @@ static void make_set(struct option_set *set, enum fl_command command)
 }
 
 /* How to see help, as the end of a message. */
-static void set_usage(struct fl_err *err, enum fl_command command)
+static void set_usage(struct fl_err *err, const struct fl_args *args)
 {
     struct fl_err before = *err;
-    const char *word = command == FL_COMMAND_NONE ? "" : COMMAND_NAMES[command];
-    fl_err_set(err, FL_USAGE, "%.*s; see 'fenceline %s%s--help'", FL_ERR_TEXT_BYTES - 64, before.text, word,
-               word[0] ? " " : "");
+    const char *word = args->command != FL_COMMAND_NONE ? COMMAND_NAMES[args->command] : args->group;
+    fl_err_set(err, FL_USAGE, "%.*s; see 'fenceline %s%s--help'", FL_ERR_TEXT_BYTES - 64, before.text,
+               word ? word : "", word ? " " : "");
 }
 
 static fl_status refuse_unknown(const struct option_set *set, const char *word, struct fl_err *err)
@@ -236,9 +241,8 @@ static fl_status read_options(struct fl_args *args, enum fl_command command, int
 /* Is this word the first of a command of two words? */
 static bool begins_command(const char *word)
 {
-    size_t length = strlen(word);
     for (int i = 0; i < FL_COMMAND_NONE; i++)
-        if (strncmp(COMMAND_NAMES[i], word, length) == 0 && COMMAND_NAMES[i][length] == ' ')
+        if (fl_command_second_word((enum fl_command)i, word))
             return true;
     return false;
 }
@@ -251,15 +255,34 @@ static bool find_exactly(struct fl_args *args, const char *words)
     return args->command != FL_COMMAND_NONE;
 }
 
-static fl_status refuse_command(const char *words, struct fl_err *err)
+/* Only the words that may stand there are offered: after "jobs", not those after nothing. */
+static const char *nearest_word(const char *first, const char *word)
 {
     struct fl_nearest nearest;
-    fl_nearest_init(&nearest, fl_slice_from(words));
-    for (int i = 0; i < FL_COMMAND_NONE; i++)
-        fl_nearest_offer(&nearest, COMMAND_NAMES[i]);
-    if (nearest.best)
-        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)", words, nearest.best);
-    return fl_err_set(err, FL_USAGE, "unknown command '%.80s'", words);
+    fl_nearest_init(&nearest, fl_slice_from(word));
+    for (int i = 0; i < FL_COMMAND_NONE; i++) {
+        const char *name = first ? fl_command_second_word((enum fl_command)i, first) : COMMAND_NAMES[i];
+        if (name)
+            fl_nearest_offer(&nearest, name);
+    }
+    return nearest.best;
+}
+
+static fl_status refuse_second(const char *first, const char *second, struct fl_err *err)
+{
+    const char *best = nearest_word(first, second);
+    if (best)
+        return fl_err_set(err, FL_USAGE, "unknown command '%.60s %.60s' (did you mean '%.60s %s'?)", first,
+                          second, first, best);
+    return fl_err_set(err, FL_USAGE, "unknown command '%.60s %.60s'", first, second);
+}
+
+static fl_status refuse_first(const char *word, struct fl_err *err)
+{
+    const char *best = nearest_word(NULL, word);
+    if (best)
+        return fl_err_set(err, FL_USAGE, "unknown command '%.80s' (did you mean '%s'?)", word, best);
+    return fl_err_set(err, FL_USAGE, "unknown command '%.80s'", word);
 }
 
 /* "worker" is a command, and so is "worker list"; "jobs" alone is none. *words = how many the command has. */
@@ -267,123 +290,24 @@ static fl_status find_command(struct fl_args *args, char *const *argv, int argc,
                               struct fl_err *err)
 {
     char two[128];
-    bool has_second = argc > 1 && argv[1][0] != '-' && begins_command(argv[0]);
+    bool is_group = begins_command(argv[0]);
+    bool has_second = is_group && argc > 1 && argv[1][0] != '-';
     snprintf(two, sizeof two, "%.60s %.60s", argv[0], has_second ? argv[1] : "");
     *words = has_second && find_exactly(args, two) ? 2 : 1;
-    if (*words == 2 || find_exactly(args, argv[0]))
+    if (*words == 2)
         return FL_OK;
-    bool wants_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    if (begins_command(argv[0]) && wants_help) {
-        args->help = true; /* of the whole program: it lists the words that may follow */
+    bool is_command = find_exactly(args, argv[0]);
+    args->group = is_group && !is_command ? argv[0] : NULL;
+    if (has_second && (!is_command || nearest_word(argv[0], argv[1])))
+        return refuse_second(argv[0], argv[1], err);
+    if (is_command)
         return FL_OK;
-    }
-    if (has_second || !begins_command(argv[0]))
-        return refuse_command(has_second ? two : argv[0], err);
-    return fl_err_set(err, FL_USAGE, "'%.60s' needs a word more, such as '%.60s list'", argv[0], argv[0]);
-}
-
-static fl_status check_positional(struct fl_args *args, struct fl_err *err)
-{
-    FL_ASSERT(args->command < FL_COMMAND_NONE);
-    const struct fl_command_info *info = &fl_command_infos[args->command];
-    if (args->path_count < info->fewest)
-        return fl_err_set(err, FL_USAGE, "%s needs %s", COMMAND_NAMES[args->command], info->positional);
-    if (args->path_count > info->most)
-        return fl_err_set(err, FL_USAGE, "%s takes %s: '%.80s' is too much", COMMAND_NAMES[args->command],
-                          info->positional[0] ? info->positional : "no arguments", args->paths[info->most]);
-    if (!info->has_kind || args->path_count < 2)
-        return FL_OK;
-    args->kind = fl_kind_from_name(fl_slice_from(args->paths[1]));
-    if (args->kind != FL_KIND_NONE)
-        return FL_OK;
-    return fl_err_set(err, FL_USAGE, "unknown kind '%.80s': chapters or transcript", args->paths[1]);
-}
-
-/* An id on the command line that no episode can have is wrong usage, not bad input. */
-static fl_status check_episode(const struct fl_args *args, struct fl_err *err)
-{
-    bool is_first = strncmp(fl_command_infos[args->command].positional, "EPISODE", 7) == 0;
-    const char *episode = is_first ? args->paths[0] : args->episode;
-    if (!episode || fl_episode_check(fl_slice_from(episode), err) == FL_OK)
-        return FL_OK;
-    err->code = FL_USAGE;
-    return FL_USAGE;
-}
-
-static fl_status check_mode(struct fl_args *args, bool mode_given, struct fl_err *err)
-{
-    bool has_version = args->if_version != FL_ARGS_NOT_GIVEN;
-    if (has_version && mode_given && args->mode != FL_MODE_IF_VERSION)
-        return fl_err_set(err, FL_USAGE, "--if-version contradicts --mode %s", fl_mode_name(args->mode));
-    if (!has_version && args->mode == FL_MODE_IF_VERSION)
-        return fl_err_set(err, FL_USAGE, "--mode if-version needs --if-version N");
-    if (has_version)
-        args->mode = FL_MODE_IF_VERSION;
-    if (args->command == FL_COMMAND_DELETE)
-        args->mode = FL_MODE_DELETE;
-    return FL_OK;
-}
-
-/* In `ps`, everybody can read a command line. */
-static bool redis_has_password(const char *url)
-{
-    struct fl_slice text = fl_slice_from(url);
-    const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url;
-    const char *at = memrchr(url, '@', text.len);
-    if (strstr(url, "password=") || strstr(url, "auth="))
-        return true;
-    if (!at || at < start)
-        return false;
-    const char *colon = memchr(start, ':', (size_t)(at - start));
-    return !colon || colon + 1 < at; /* some programs take a lone word before '@' for the password */
-}
-
-static fl_status check_secrets(const struct fl_args *args, struct fl_err *err)
-{
-    bool has_password = false;
-    if (args->redis && redis_has_password(args->redis))
-        return fl_err_set(err, FL_USAGE,
-                          "--redis holds a password, which everybody could read in ps: put the URL into "
-                          "FENCELINE_REDIS or into the configuration file");
-    if (!args->postgres)
-        return FL_OK;
-    fl_status status = fl_pg_dsn_check(args->postgres, &has_password, err);
-    if (has_password)
-        return fl_err_set(err, FL_USAGE,
-                          "--postgres holds a password, which everybody could read in ps: put it into "
-                          "FENCELINE_POSTGRES, the configuration file or ~/.pgpass");
-    if (status != FL_OK)
-        fl_err_prefix(err, "--postgres");
-    return status;
-}
-
-static fl_status check_contradictions(struct fl_args *args, bool mode_given, struct fl_err *err)
-{
-    fl_status status = check_mode(args, mode_given, err);
-    if (status == FL_OK)
-        status = check_positional(args, err);
-    if (status == FL_OK)
-        status = check_episode(args, err);
-    if (status == FL_OK)
-        status = check_secrets(args, err);
-    if (status != FL_OK)
-        return status;
-    if (args->quiet && args->verbose)
-        return fl_err_set(err, FL_USAGE, "--quiet contradicts --verbose");
-    if (args->status && args->sql)
-        return fl_err_set(err, FL_USAGE, "--status contradicts --sql");
-    if (args->pause && args->resume)
-        return fl_err_set(err, FL_USAGE, "--pause contradicts --resume");
-    if (args->command == FL_COMMAND_WORKER && args->reason && !args->pause)
-        return fl_err_set(err, FL_USAGE, "--reason goes with --pause");
-    if (args->at_ms != FL_ARGS_NOT_GIVEN && args->in_ms != FL_ARGS_NOT_GIVEN)
-        return fl_err_set(err, FL_USAGE, "--at contradicts --in: give one of them");
-    bool both = args->format != FL_FORMAT_NONE && args->kind != FL_KIND_NONE;
-    if (both && fl_format_kind(args->format) != args->kind)
-        return fl_err_set(err, FL_USAGE, "--format %s holds a %s, which contradicts --kind %s",
-                          fl_format_name(args->format), fl_kind_name(fl_format_kind(args->format)),
-                          fl_kind_name(args->kind));
-    return FL_OK;
+    if (!is_group)
+        return refuse_first(argv[0], err);
+    args->help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    return args->help ? FL_OK
+                      : fl_err_set(err, FL_USAGE, "'%.60s' needs a word more, such as '%.60s list'", argv[0],
+                                   argv[0]);
 }
 
 fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_err *err)
@@ -424,9 +348,9 @@ fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_e
     if (status == FL_OK && (args->help || args->version))
         return FL_OK;
     if (status == FL_OK)
-        status = check_contradictions(args, mode_given, err);
+        status = fl_args_check(args, mode_given, err);
     if (status != FL_OK)
-        set_usage(err, args->command);
+        set_usage(err, args);
     return status;
 }
 
@@ -448,7 +372,7 @@ fl_status fl_args_apply(const struct fl_args *args, struct fl_settings *settings
         if (GIVEN[i].value)
             status = fl_settings_set(settings, GIVEN[i].key, GIVEN[i].value, GIVEN[i].origin, err);
     if (status != FL_OK)
-        set_usage(err, args->command);
+        set_usage(err, args);
     settings->limits.strict = args->strict;
     settings->limits.repair = args->repair;
     return status;

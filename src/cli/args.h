@@ -42,6 +42,7 @@ enum { FL_ARGS_NOT_GIVEN = -1 };
 struct fl_args {
     enum fl_command command;
     bool help, version; /* asked for: print and exit 0, look at nothing else */
+    const char *group;  /* without a command: the first word of several, such as "jobs"; or NULL */
 
     /* every command */
     const char *config, *redis, *postgres; /* NULL = not given */
@@ -93,6 +94,9 @@ FL_CHECKED fl_status fl_args_apply(const struct fl_args *args, struct fl_setting
 
 /* Help for one command, or for the whole program (FL_COMMAND_NONE). */
 void fl_args_print_help(FILE *out, enum fl_command command);
+
+/* Help for all commands that begin with this word. */
+void fl_args_print_group_help(FILE *out, const char *group);
 
 /* The words of a command: "import", "jobs list". Static. */
 const char *fl_command_name(enum fl_command command);

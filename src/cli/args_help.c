@@ -15,23 +15,37 @@ static void print_options(FILE *out, const struct fl_option *options, size_t cou
     }
 }
 
+static void print_command(FILE *out, enum fl_command command)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%s %s", fl_command_name(command), fl_command_infos[command].positional);
+    fprintf(out, "  %-22s  %s\n", left, fl_command_infos[command].summary);
+}
+
 static void print_program_help(FILE *out)
 {
     fputs("fenceline - imports chapters and transcripts of podcast episodes, each exactly once\n\n"
           "Usage: fenceline COMMAND [options] [arguments]\n\nCommands:\n",
           out);
-    for (int i = 0; i < FL_COMMAND_NONE; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s %s", fl_command_name((enum fl_command)i),
-                 fl_command_infos[i].positional);
-        fprintf(out, "  %-22s  %s\n", left, fl_command_infos[i].summary);
-    }
+    for (int i = 0; i < FL_COMMAND_NONE; i++)
+        print_command(out, (enum fl_command)i);
     fputs("\nOptions of every command:\n", out);
     print_options(out, fl_common_options, fl_common_option_count);
     fputs("\n'fenceline COMMAND --help' shows the rest.\n\n"
           "Exit codes: 0 done or unchanged, 1 failed, 2 usage or configuration, 3 rejected or superseded,\n"
           "4 invalid input, 5 busy, 6 Redis or Postgres unavailable.\n",
           out);
+}
+
+void fl_args_print_group_help(FILE *out, const char *group)
+{
+    fprintf(out, "Usage: fenceline %s COMMAND [options] [arguments]\n\nCommands:\n", group);
+    for (int i = 0; i < FL_COMMAND_NONE; i++)
+        if (fl_command_second_word((enum fl_command)i, group))
+            print_command(out, (enum fl_command)i);
+    fputs("\nOptions of every command:\n", out);
+    print_options(out, fl_common_options, fl_common_option_count);
+    fprintf(out, "\n'fenceline %s COMMAND --help' shows the rest.\n", group);
 }
 
 void fl_args_print_help(FILE *out, enum fl_command command)
@@ -48,6 +62,9 @@ void fl_args_print_help(FILE *out, enum fl_command command)
     if (info->option_count)
         fputs("\nOptions:\n", out);
     print_options(out, info->options, info->option_count);
+    for (int i = 0; i < FL_COMMAND_NONE; i++)
+        if (fl_command_second_word((enum fl_command)i, fl_command_name(command)))
+            fprintf(out, "\nSee also: fenceline %s --help\n", fl_command_name((enum fl_command)i));
     fputs("\nOptions of every command:\n", out);
     print_options(out, fl_common_options, fl_common_option_count);
 }

@@ -38,16 +38,17 @@
          AT(if_version), "N", "replace only version N; 0 = it must not exist"},                              \
         STRICT_OPTION, REPAIR_OPTION
 
-#define FILTER_OPTIONS                                                                                         \
-    {"outcome",   0,         FL_OPTION_OUTCOME,                                                                \
-     AT(outcome), "OUTCOME", "open, imported, unchanged, rejected, failed, ..."},                              \
-        {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "of this episode"},                                  \
-        {"kind", 0, FL_OPTION_KIND, AT(kind), "KIND", "chapters or transcript"},                               \
-        {"worker", 0, FL_OPTION_TEXT, AT(worker), "NAME", "run by this worker, as WORKER or WORKER@HOST:PID"}, \
-        {"error", 0, FL_OPTION_TEXT, AT(error), "TEXT", "whose last error or message holds this text"},        \
-    {                                                                                                          \
-        "older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION",                                    \
-            "created so long ago: 90s, 15m, 12h, 7d"                                                           \
+#define FILTER_OPTIONS                                                                                       \
+    {"outcome",   0,         FL_OPTION_OUTCOME,                                                              \
+     AT(outcome), "OUTCOME", "open, imported, unchanged, rejected, failed, ..."},                            \
+        {"episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "of this episode"},                                \
+        {"kind", 0, FL_OPTION_KIND, AT(kind), "KIND", "chapters or transcript"},                             \
+        {"worker",   0,      FL_OPTION_TEXT,                                                                 \
+         AT(worker), "NAME", "run by this worker, as a list shows it, or on this host"},                     \
+        {"error", 0, FL_OPTION_TEXT, AT(error), "TEXT", "whose last error or message holds this text"},      \
+    {                                                                                                        \
+        "older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION",                                  \
+            "created so long ago: 90s, 15m, 12h, 7d"                                                         \
     }
 #define YES_OPTION                                                                                           \
     {                                                                                                        \

@@ -1,4 +1,4 @@
-/* args_table.h - the options of every command, as data. Used by args.c and its help only. */
+/* args_table.h - the options of every command, as data. Used by args.c, its checks and its help only. */
 #ifndef FL_CLI_ARGS_TABLE_H
 #define FL_CLI_ARGS_TABLE_H
 
@@ -36,6 +36,12 @@ struct fl_command_info {
     const struct fl_option *options;
     size_t option_count;
 };
+
+/* The word behind `first` in the name of the command: "list" of "jobs list"; NULL = its name is another. */
+const char *fl_command_second_word(enum fl_command command, const char *first);
+
+/* What options and arguments say together; puts the mode and the KIND into args. FL_USAGE. */
+FL_CHECKED fl_status fl_args_check(struct fl_args *args, bool mode_given, struct fl_err *err);
 
 extern const struct fl_option fl_common_options[];
 extern const size_t fl_common_option_count;

@@ -59,8 +59,6 @@ static fl_status list(const struct fl_args *args, struct fl_pg_sync *pg, struct 
     struct fl_job_filter filter = fl_job_args_filter(args);
     struct fl_pg_rows *rows;
     int64_t limit = args->limit == FL_ARGS_NOT_GIVEN ? LIMIT : args->limit;
-    if (limit < 1 || limit > LIMIT_MAX)
-        return fl_err_set(err, FL_USAGE, "--limit takes 1 to %d", LIMIT_MAX);
     fl_status status = fl_pg_jobs_list(pg, &filter, limit + 1, &rows, err);
     if (status != FL_OK)
         return status;
@@ -127,7 +125,23 @@ static void get_attempt(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_text(rows, row, FL_ATTEMPT_ERROR);
 }
 
-static void print_job_json(const struct fl_pg_rows *job, const struct fl_table *attempts)
+static const struct fl_column CHAIN[] = {{"job", "job_id", true},
+                                         {"state", "state", false},
+                                         {"created", "created_at", false},
+                                         {"finished", "finished_at", false},
+                                         {"message", "message", false}};
+
+static void get_link(const void *rows, size_t row, struct fl_cell *cells)
+{
+    *cells++ = fl_report_number(rows, row, FL_JOB_ID);
+    *cells++ = fl_report_text(rows, row, FL_JOB_STATE);
+    *cells++ = fl_report_text(rows, row, FL_JOB_CREATED_AT);
+    *cells++ = fl_report_text(rows, row, FL_JOB_FINISHED_AT);
+    *cells++ = fl_report_text(rows, row, FL_JOB_MESSAGE);
+}
+
+static void print_job_json(const struct fl_pg_rows *job, const struct fl_table *attempts,
+                           const struct fl_table *chain)
 {
     struct fl_json_writer json;
     fl_json_write_init(&json, stdout);
@@ -141,13 +155,16 @@ static void print_job_json(const struct fl_pg_rows *job, const struct fl_table *
     }
     fl_json_write_name(&json, "errors");
     fl_print_json_rows(&json, attempts);
+    fl_json_write_name(&json, "chain");
+    fl_print_json_rows(&json, chain);
     fl_json_write_end_object(&json);
     fl_json_write_end_line(&json);
 }
 
 static void print_job(const struct fl_args *args, const struct fl_pg_rows *job,
-                      const struct fl_table *attempts)
+                      const struct fl_table *attempts, const struct fl_table *chain)
 {
+    bool wants_color = fl_print_wants_color(stdout, args->no_color);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         if (fl_pg_rows_is_null(job, 0, FIELDS[i].column))
             continue;
@@ -155,15 +172,19 @@ static void print_job(const struct fl_args *args, const struct fl_pg_rows *job,
         fl_print_text(stdout, fl_pg_rows_text(job, 0, FIELDS[i].column));
         putchar('\n');
     }
-    if (attempts->row_count == 0)
-        return;
-    puts("\nattempts that met an error:");
-    fl_print_table(stdout, attempts, 2, fl_print_wants_color(stdout, args->no_color));
+    if (attempts->row_count > 0) {
+        puts("\nattempts that met an error:");
+        fl_print_table(stdout, attempts, 2, wants_color);
+    }
+    if (chain->row_count > 1) {
+        puts("\nretries, each of the one before:");
+        fl_print_table(stdout, chain, 2, wants_color);
+    }
 }
 
 static fl_status show(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
 {
-    struct fl_pg_rows *job = NULL, *errors = NULL;
+    struct fl_pg_rows *job = NULL, *errors = NULL, *links = NULL;
     int64_t job_id = 0;
     fl_status status = fl_job_args_id(args->paths[0], &job_id, err);
     if (status == FL_OK)
@@ -172,15 +193,19 @@ static fl_status show(const struct fl_args *args, struct fl_pg_sync *pg, struct 
         status = fl_err_set(err, FL_FAILED, "there is no job %" PRId64, job_id);
     if (status == FL_OK)
         status = fl_pg_jobs_attempts(pg, job_id, &errors, err);
+    if (status == FL_OK)
+        status = fl_pg_jobs_chain(pg, job_id, &links, err);
     if (status == FL_OK) {
         const struct fl_table attempts = {ATTEMPTS, 4, fl_pg_rows_count(errors), get_attempt, errors};
+        const struct fl_table chain = {CHAIN, 5, fl_pg_rows_count(links), get_link, links};
         if (args->json)
-            print_job_json(job, &attempts);
+            print_job_json(job, &attempts, &chain);
         else
-            print_job(args, job, &attempts);
+            print_job(args, job, &attempts, &chain);
     }
     fl_pg_rows_free(job);
     fl_pg_rows_free(errors);
+    fl_pg_rows_free(links);
     return status;
 }
 
@@ -188,10 +213,20 @@ static fl_status show(const struct fl_args *args, struct fl_pg_sync *pg, struct 
 
 int fl_cmd_jobs_list(struct fl_args *args, struct fl_settings *settings)
 {
-    return fl_report_answer(args, settings, list);
+    if (args->limit == FL_ARGS_NOT_GIVEN || (args->limit >= 1 && args->limit <= LIMIT_MAX))
+        return fl_report_answer(args, settings, list);
+    struct fl_err err;
+    fl_err_set(&err, FL_USAGE, "--limit takes 1 to %d", LIMIT_MAX);
+    fl_print_error(&err);
+    return fl_status_exit_code(err.code);
 }
 
 int fl_cmd_jobs_show(struct fl_args *args, struct fl_settings *settings)
 {
-    return fl_report_answer(args, settings, show);
+    struct fl_err err;
+    int64_t job_id;
+    if (fl_job_args_id(args->paths[0], &job_id, &err) == FL_OK)
+        return fl_report_answer(args, settings, show);
+    fl_print_error(&err);
+    return fl_status_exit_code(err.code);
 }

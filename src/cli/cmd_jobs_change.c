@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -18,7 +19,7 @@
 #include "io/pg_schema.h"
 #include "io/pg_sync.h"
 
-enum { PIECE = 500, EXIT_REFUSED = 3 };
+enum { PIECE = 500, EXIT_REFUSED = 3, TRIES = 5 };
 
 /* One change under way. */
 struct change {
@@ -56,7 +57,7 @@ static fl_status ask(const struct fl_args *args, const char *verb, int64_t count
     fprintf(stderr, "%c%s %" PRId64 " job%s? [y/N] ", verb[0] - 'a' + 'A', verb + 1, count,
             count == 1 ? "" : "s");
     if (fgets(answer, sizeof answer, stdin))
-        *is_yes = strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0;
+        *is_yes = strcasecmp(answer, "y\n") == 0 || strcasecmp(answer, "yes\n") == 0;
     if (!*is_yes)
         fputs("fenceline: nothing was done\n", stderr);
     return FL_OK;
@@ -122,7 +123,10 @@ static fl_status apply(struct change *change, struct fl_buffer *ids, bool is_nam
     fl_buffer_append(ids, "}", 2); /* with its NUL */
     if (ids->failed)
         return fl_err_set(err, FL_NO_MEMORY, "no memory for the ids of the jobs");
-    fl_status status = change->apply(change, ids->bytes, &rows, err);
+    /* A piece is one transaction: after a deadlock with workers, nothing of it was done. */
+    fl_status status = FL_TRANSIENT;
+    for (int i = 0; status == FL_TRANSIENT && i < TRIES; i++)
+        status = change->apply(change, ids->bytes, &rows, err);
     if (status != FL_OK)
         return status;
     report(change, rows, is_named);
@@ -156,12 +160,15 @@ static fl_status change_chosen(struct change *change, struct fl_buffer *ids, str
     fl_status status = fl_pg_jobs_count(change->pg, &change->filter, change->not_retried, &count, err);
     if (status == FL_OK && count > 0)
         status = ask(change->args, change->verb, count, &is_yes, err);
-    while (status == FL_OK && is_yes) {
+    /* No more than were counted: a retry that fails at once would be chosen again for ever. */
+    for (int64_t left = count; status == FL_OK && is_yes && left > 0;) {
         struct fl_pg_rows *rows;
-        status = fl_pg_jobs_ids(change->pg, &change->filter, change->not_retried, last, PIECE, &rows, err);
+        int64_t piece = left < PIECE ? left : PIECE;
+        status = fl_pg_jobs_ids(change->pg, &change->filter, change->not_retried, last, piece, &rows, err);
         size_t found = status == FL_OK ? fl_pg_rows_count(rows) : 0;
         if (status != FL_OK)
             break;
+        left -= (int64_t)found;
         fl_buffer_clear(ids);
         fl_buffer_append(ids, "{", 1);
         for (size_t i = 0; i < found; i++)
@@ -177,20 +184,31 @@ static fl_status change_chosen(struct change *change, struct fl_buffer *ids, str
     return status;
 }
 
+/* All of the command line, before anything is done or anybody is asked. */
+static fl_status check_change(const struct change *change, struct fl_err *err)
+{
+    const struct fl_args *args = change->args;
+    bool has_filter = args->outcome || args->episode || args->worker || args->error ||
+                      args->kind != FL_KIND_NONE || args->older_than_ms != FL_ARGS_NOT_GIVEN;
+    int64_t job_id;
+    if (args->path_count && has_filter)
+        return fl_err_set(err, FL_USAGE, "give jobs or filters, not both");
+    if (!args->path_count && !has_filter && !change->has_default)
+        return fl_err_set(err, FL_USAGE,
+                          "which jobs? Give their numbers, or a filter such as --outcome or --episode");
+    fl_status status = FL_OK;
+    for (size_t i = 0; status == FL_OK && i < args->path_count; i++)
+        status = fl_job_args_id(args->paths[i], &job_id, err);
+    return status;
+}
+
 static int run_change(struct change *change, struct fl_settings *settings)
 {
     const struct fl_args *args = change->args;
     struct fl_err err = {0};
     struct fl_buffer ids;
-    bool has_filter = args->outcome || args->episode || args->worker || args->error ||
-                      args->kind != FL_KIND_NONE || args->older_than_ms != FL_ARGS_NOT_GIVEN;
-    fl_status status = FL_OK;
+    fl_status status = check_change(change, &err);
     fl_buffer_init(&ids);
-    if (args->path_count && has_filter)
-        status = fl_err_set(&err, FL_USAGE, "give jobs or filters, not both");
-    else if (!args->path_count && !has_filter && !change->has_default)
-        status = fl_err_set(&err, FL_USAGE,
-                            "which jobs? Give their numbers, or a filter such as --outcome or --episode");
     if (status == FL_OK)
         status = open_schema(settings, &change->pg, &err);
     if (status == FL_OK && args->path_count)
@@ -205,6 +223,14 @@ static int run_change(struct change *change, struct fl_settings *settings)
 }
 
 /* ---- retry, cancel ---- */
+
+static int refuse_outcome(const char *rule, const char *outcome)
+{
+    struct fl_err err;
+    fl_err_set(&err, FL_USAGE, "%s %s", rule, outcome);
+    fl_print_error(&err);
+    return fl_status_exit_code(FL_USAGE);
+}
 
 static fl_status apply_retry(struct change *change, const char *ids, struct fl_pg_rows **rows,
                              struct fl_err *err)
@@ -225,6 +251,10 @@ int fl_cmd_jobs_retry(struct fl_args *args, struct fl_settings *settings)
                             .new_id = FL_RETRY_NEW};
     if (!args->outcome)
         change.filter.outcome = "failed";
+    static const char *const LASTING[] = {"open", "imported", "unchanged", "superseded", "deleted"};
+    for (size_t i = 0; i < sizeof LASTING / sizeof *LASTING; i++)
+        if (strcmp(change.filter.outcome, LASTING[i]) == 0)
+            return refuse_outcome("retry is for jobs that were given up, not those that are", LASTING[i]);
     return run_change(&change, settings);
 }
 
@@ -243,26 +273,27 @@ int fl_cmd_jobs_cancel(struct fl_args *args, struct fl_settings *settings)
                             .apply = apply_cancel,
                             .problem = FL_CANCEL_PROBLEM,
                             .new_id = -1};
-    if (args->outcome && strcmp(args->outcome, "open") != 0) {
-        struct fl_err err;
-        fl_err_set(&err, FL_USAGE, "only open jobs can be cancelled, not those that are %s", args->outcome);
-        fl_print_error(&err);
-        return fl_status_exit_code(FL_USAGE);
-    }
+    if (args->outcome && strcmp(args->outcome, "open") != 0)
+        return refuse_outcome("only open jobs can be cancelled, not those that are", args->outcome);
     change.filter.outcome = "open";
     return run_change(&change, settings);
 }
 
 /* ---- purge ---- */
 
-static fl_status purge(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
+static fl_status check_purge(const struct fl_args *args, struct fl_err *err)
 {
-    int64_t count = 0, purged = 0, piece = 1;
-    bool is_yes = false;
     if (args->older_than_ms == FL_ARGS_NOT_GIVEN)
         return fl_err_set(err, FL_USAGE, "jobs purge needs --older-than, such as --older-than 90d");
     if (args->outcome && strcmp(args->outcome, "open") == 0)
         return fl_err_set(err, FL_USAGE, "open jobs are never purged; cancel them first");
+    return FL_OK;
+}
+
+static fl_status purge(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
+{
+    int64_t count = 0, purged = 0, piece = 1;
+    bool is_yes = false;
     fl_status status = fl_pg_jobs_count_old(pg, args->older_than_ms, args->outcome, &count, err);
     if (status == FL_OK && count > 0)
         status = ask(args, "purge", count, &is_yes, err);
@@ -279,9 +310,11 @@ static fl_status purge(const struct fl_args *args, struct fl_pg_sync *pg, struct
 
 int fl_cmd_jobs_purge(struct fl_args *args, struct fl_settings *settings)
 {
-    struct fl_pg_sync *pg;
+    struct fl_pg_sync *pg = NULL;
     struct fl_err err = {0};
-    fl_status status = open_schema(settings, &pg, &err);
+    fl_status status = check_purge(args, &err);
+    if (status == FL_OK)
+        status = open_schema(settings, &pg, &err);
     if (status == FL_OK)
         status = purge(args, pg, &err);
     if (status != FL_OK)

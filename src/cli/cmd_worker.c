@@ -124,6 +124,20 @@ static struct fl_cell number_cell(const struct fl_json_text *text, const char *n
     return cell;
 }
 
+/* An array of numbers, or nothing. */
+static struct fl_cell jobs_cell(struct fl_arena *arena, const struct fl_json *info)
+{
+    const struct fl_json *jobs = fl_json_get(info, "jobs");
+    struct fl_cell cell = {.type = FL_CELL_JSON};
+    if (!jobs || fl_json_type(jobs) != FL_JSON_ARRAY)
+        return cell;
+    for (const struct fl_json *job = fl_json_first(jobs); job; job = fl_json_next(job))
+        if (fl_json_type(job) != FL_JSON_NUMBER)
+            return cell;
+    cell.text = fl_json_print(arena, jobs);
+    return cell;
+}
+
 /* What stands in Redis is shown as far as it is what a worker writes. */
 static void fill(struct listed_worker *row, struct fl_arena *arena, const struct fl_registered_worker *worker,
                  int64_t dead_ms)
@@ -131,7 +145,6 @@ static void fill(struct listed_worker *row, struct fl_arena *arena, const struct
     struct fl_json_text info = {0};
     bool is_json = fl_json_parse(&info, worker->info.ptr ? worker->info : FL_SLICE("{}"), NULL) == FL_OK;
     struct fl_slice age = fl_arena_format(arena, "%.1f s ago", (double)worker->age_ms / 1000);
-    const struct fl_json *jobs = fl_json_get(info.root, "jobs");
     *row = (struct listed_worker){{
         {.type = FL_CELL_TEXT, .text = worker->id},
         text_cell(arena, info.root, "host"),
@@ -144,7 +157,7 @@ static void fill(struct listed_worker *row, struct fl_arena *arena, const struct
         text_cell(arena, info.root, "state"),
         {.type = FL_CELL_TEXT, .text = age},
         {.type = FL_CELL_NUMBER, .number = worker->age_ms},
-        {.type = FL_CELL_JSON, .text = jobs ? fl_json_print(arena, jobs) : (struct fl_slice){0}},
+        jobs_cell(arena, info.root),
     }};
     if (worker->age_ms > dead_ms)
         row->cells[8] = (struct fl_cell){.type = FL_CELL_TEXT, .text = FL_SLICE("dead")};

@@ -36,7 +36,10 @@ static int run(int argc, char **argv)
     if (fl_args_parse(&args, argc, argv, &err) != FL_OK)
         return fail(&err);
     if (args.help) {
-        fl_args_print_help(stdout, args.command);
+        if (args.group)
+            fl_args_print_group_help(stdout, args.group);
+        else
+            fl_args_print_help(stdout, args.command);
         return 0;
     }
     if (args.version) {

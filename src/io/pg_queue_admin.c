@@ -65,6 +65,15 @@ fl_status fl_pg_jobs_get(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_row
                             rows, err);
 }
 
+fl_status fl_pg_jobs_chain(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                           struct fl_err *err)
+{
+    char id[NUMBER_BYTES];
+    const char *params[] = {number(job_id, id)};
+    return fl_pg_sync_query(pg, COLUMNS_SQL "FROM fenceline.retry_chain($1::bigint) j ORDER BY job_id",
+                            params, 1, rows, err);
+}
+
 fl_status fl_pg_jobs_attempts(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
                               struct fl_err *err)
 {

@@ -53,6 +53,10 @@ FL_CHECKED fl_status fl_pg_jobs_list(struct fl_pg_sync *pg, const struct fl_job_
 FL_CHECKED fl_status fl_pg_jobs_get(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
                                     struct fl_err *err);
 
+/* The job, those it retries and those that retry it, in order; purged ones are missing. Columns as above. */
+FL_CHECKED fl_status fl_pg_jobs_chain(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                                      struct fl_err *err);
+
 enum { FL_ATTEMPT_NUMBER, FL_ATTEMPT_AT, FL_ATTEMPT_WORKER, FL_ATTEMPT_ERROR };
 
 /* The attempts of a job that met an error, in order. */

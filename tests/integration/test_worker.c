@@ -391,7 +391,152 @@ static void test_release_wakes_the_parked_job(void **state)
     fleet_stop_worker(worker);
 }
 
+/* Nobody releases it, nobody wakes: it ends, and the job runs soon after. */
+static void test_lease_that_runs_out(void **state)
+{
+    (void)state;
+    enum { LEASE_MS = 2000, SOON_MS = 3000 };
+    struct process *worker = fleet_start_worker_with((const char *const[]){"FENCELINE_WORKER_SLOTS=1", NULL});
+    fenceline_set_lease("busy", "somebody@elsewhere:1", LEASE_MS);
+    int64_t began_ms = process_now_ms();
+    int64_t job = fleet_enqueue_chapters("busy", "patient", 2, "create");
+    fleet_await_outcome(job, "imported");
+    assert_in_range(process_now_ms() - began_ms, LEASE_MS - 100, LEASE_MS + SOON_MS);
+    assert_int_equal(ask(job, "SELECT attempts FROM fenceline.jobs WHERE job_id = $1"), 1);
+    assert_int_equal(fenceline_count("job_attempts"), 0);
+    fleet_stop_worker(worker);
+    fleet_assert_clean();
+}
+
+/* What was asked for twice before it was done is written once. */
+static void test_same_content_twice(void **state)
+{
+    (void)state;
+    write_source("ep1", "same", 5);
+    int64_t first = fleet_enqueue("ep1", "chapters", "ep1.chapters.json", "replace");
+    int64_t second = fleet_enqueue("ep1", "chapters", "ep1.chapters.json", "replace");
+    struct process *worker = fleet_start_worker();
+    fleet_await_outcome(first, "imported");
+    fleet_await_outcome(second, "unchanged");
+    assert_int_equal(db_int(fenceline.db, "SELECT job_id FROM fenceline.documents"), first);
+    fenceline_assert_chapters("ep1", "same", 5);
+    fleet_stop_worker(worker);
+    fleet_assert_clean();
+}
+
+/* A cancellation that comes while the commit is under way is too late, and says so. */
+static void test_cancel_after_the_commit_was_sent(void **state)
+{
+    (void)state;
+    struct process *worker = fleet_start_worker();
+    PGconn *holder = db_open(fenceline.dsn);
+    db_exec(holder, "BEGIN");
+    db_exec(holder, "LOCK TABLE fenceline.chapters IN SHARE MODE");
+    int64_t job = fleet_enqueue_chapters("ep1", "quick", 3, "create");
+    const char *const WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
+                                " (SELECT oid FROM pg_database WHERE datname = current_database())";
+    fleet_await(1, WAITING);
+    struct process *cancel = fenceline_launch("jobs", "cancel", "1");
+    process_ended(cancel, 300); /* it waits for the commit */
+    db_exec(holder, "COMMIT");
+    db_close(holder);
+    fenceline_finish(cancel, 3);
+    fenceline_assert_err(cancel, "decided already: imported");
+    fleet_await_outcome(job, "imported");
+    fenceline_assert_chapters("ep1", "quick", 3);
+    fleet_stop_worker(worker);
+    fleet_assert_clean();
+}
+
 /* ---- the service ---- */
+
+/* Times as they are by default: nothing but being told starts a job early. */
+static const char *const DEFAULT_TIMES[] = {"FENCELINE_WORKER_HEARTBEAT_MS=1000",
+                                            "FENCELINE_WORKER_DEAD_MS=5000", "FENCELINE_WORKER_SWEEP_MS=5000",
+                                            NULL};
+
+static void test_work_starts_at_once(void **state)
+{
+    (void)state;
+    enum { JOBS = 21, SOON_MS = 150 };
+    struct process *workers[] = {fleet_start_worker_with(DEFAULT_TIMES),
+                                 fleet_start_worker_with(DEFAULT_TIMES)};
+    for (int i = 0; i < JOBS; i++) {
+        char episode[NAME_BYTES];
+        snprintf(episode, sizeof episode, "ep%d", i);
+        fleet_await_outcome(fleet_enqueue_chapters(episode, "quick", 2, "create"), "imported");
+        process_sleep_ms(i * 7 % 50);
+    }
+    int64_t median_ms =
+        db_int(fenceline.db, "SELECT (1000 * percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM"
+                             " started_at - created_at)))::bigint FROM fenceline.jobs");
+    print_message("begun %" PRId64 " ms after the enqueue (median)\n", median_ms);
+    assert_true(median_ms < SOON_MS);
+    for (size_t i = 0; i < 2; i++)
+        fleet_stop_worker(workers[i]);
+}
+
+/* Processor time that a process has used, in ms. */
+static int64_t used_ms(const struct process *process)
+{
+    char path[NAME_BYTES], line[512];
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t got = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[got] = '\0';
+    const char *rest = strrchr(line, ')');
+    assert_non_null(rest);
+    assert_int_equal(sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+                     2);
+    return (int64_t)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+static int64_t script_calls(void)
+{
+    char *info = rdb_text(fenceline.redis, "INFO commandstats");
+    const char *at = strstr(info, "cmdstat_evalsha:calls=");
+    int64_t calls = at ? strtoll(strchr(at, '=') + 1, NULL, 10) : 0;
+    free(info);
+    return calls;
+}
+
+/* Two workers without work: no question more often than once a second, to either server. */
+static void test_idle_workers_ask_little(void **state)
+{
+    (void)state;
+    enum { WATCH_MS = 4000, LOOKS = 200, WORKERS = 2, KINDS = 4 }; /* kinds of questions to Redis */
+    fenceline_use_fast(true);
+    struct process *workers[WORKERS];
+    for (size_t i = 0; i < WORKERS; i++)
+        workers[i] = fleet_start_worker_with(DEFAULT_TIMES);
+    fleet_await_outcome(fleet_enqueue_chapters("ep1", "before", 2, "create"), "imported");
+    process_sleep_ms(2000); /* it settles */
+    int64_t began_ms = process_now_ms(), calls = script_calls();
+    int64_t cpu_ms = used_ms(workers[0]) + used_ms(workers[1]);
+    db_exec(fenceline.db, "CREATE TEMP TABLE seen (pid integer, query_start timestamptz)");
+    for (int i = 0; i < LOOKS; i++) {
+        db_exec(fenceline.db, "INSERT INTO seen SELECT pid, query_start FROM pg_stat_activity"
+                              " WHERE datname = current_database() AND application_name LIKE 'fenceline%'");
+        process_sleep_ms(WATCH_MS / LOOKS);
+    }
+    calls = script_calls() - calls;
+    int64_t rounds = WORKERS * ((process_now_ms() - began_ms) / 1000 + 1);
+    cpu_ms = used_ms(workers[0]) + used_ms(workers[1]) - cpu_ms;
+    int64_t statements =
+        db_int(fenceline.db, "SELECT count(DISTINCT (pid, query_start)) - count(DISTINCT pid)"
+                             " FROM seen");
+    print_message("in %d ms: %" PRId64 " scripts, %" PRId64 " statements, %" PRId64 " ms of processor time\n",
+                  WATCH_MS, calls, statements, cpu_ms);
+    assert_true(db_int(fenceline.db, "SELECT count(DISTINCT pid) FROM seen") >= WORKERS);
+    assert_in_range(calls, WORKERS, KINDS * rounds);
+    assert_true(statements <= rounds);
+    assert_true(cpu_ms <= WATCH_MS * WORKERS / 50);
+    for (size_t i = 0; i < WORKERS; i++)
+        fleet_stop_worker(workers[i]);
+}
 
 static void test_registry(void **state)
 {
@@ -453,6 +598,11 @@ int main(void)
         FENCELINE_TEST(test_busy_episode_needs_no_slot),
         FENCELINE_TEST(test_many_busy_episodes),
         FENCELINE_TEST(test_release_wakes_the_parked_job),
+        FENCELINE_TEST(test_lease_that_runs_out),
+        FENCELINE_TEST(test_same_content_twice),
+        FENCELINE_TEST(test_cancel_after_the_commit_was_sent),
+        FENCELINE_TEST(test_work_starts_at_once),
+        FENCELINE_TEST(test_idle_workers_ask_little),
         FENCELINE_TEST(test_registry),
         FENCELINE_TEST(test_wrong_usage),
         FENCELINE_TEST(test_schema_that_does_not_fit),

@@ -286,6 +286,10 @@ static void test_help_of_two_words(void **state)
             fail_msg("refused: %s: %s", CASES[i].line, err.text);
         assert_true(args.help);
         assert_int_equal(args.command, CASES[i].command);
+        if (CASES[i].command == FL_COMMAND_NONE)
+            assert_string_equal(args.group, "jobs");
+        else
+            assert_null(args.group);
     }
 }
 
@@ -411,14 +415,15 @@ static void test_refused_of_the_queue(void **state)
     static const struct {
         const char *line, *message;
     } CASES[] = {
-        {"jobs", "'jobs' needs a word more, such as 'jobs list'; see 'fenceline --help'"},
+        {"jobs", "'jobs' needs a word more, such as 'jobs list'; see 'fenceline jobs --help'"},
         {"jobs --json", "'jobs' needs a word more"},
-        {"jobs lst", "unknown command 'jobs lst' (did you mean 'jobs list'?); see 'fenceline --help'"},
+        {"jobs lst", "unknown command 'jobs lst' (did you mean 'jobs list'?); see 'fenceline jobs --help'"},
         {"jobs retyr 5", "unknown command 'jobs retyr' (did you mean 'jobs retry'?)"},
-        {"jobs xyzzy", "unknown command 'jobs xyzzy'"},
+        {"jobs xyzzy", "unknown command 'jobs xyzzy'; see 'fenceline jobs --help'"},
         {"jobs ''", "unknown command 'jobs '"},
-        {"worker lst", "unknown command 'worker lst' (did you mean 'worker list'?)"},
-        {"worker 4", "unknown command 'worker 4'"},
+        {"worker lst",
+         "unknown command 'worker lst' (did you mean 'worker list'?); see 'fenceline worker --help'"},
+        {"worker 4", "worker takes no arguments: '4' is too much; see 'fenceline worker --help'"},
         {"worker list now",
          "worker list takes no arguments: 'now' is too much; see 'fenceline worker list --help'"},
         {"worker --slots 2 list", "worker takes no arguments: 'list' is too much"},
@@ -440,6 +445,13 @@ static void test_refused_of_the_queue(void **state)
         {"worker list --slots 3", "unknown option '--slots'"},
         {"enqueue a --at 2026-02-01 --in 5m", "--at contradicts --in: give one of them"},
         {"enqueue a --in 5m --at 1970-01-01", "--at contradicts --in"},
+        {"enqueue a --manifest m", "--manifest contradicts 'a': inputs stand in the one or in the other"},
+        {"enqueue --manifest m --episode e", "--manifest contradicts --episode: each of its lines names"},
+        {"worker --pause --slots 3", "--slots contradicts --pause"},
+        {"worker --slots 3 --resume", "--slots contradicts --resume"},
+        {"jobs list --error \xff", "--error takes text in UTF-8"},
+        {"jobs list --worker a\xc3", "--worker takes text in UTF-8"},
+        {"jobs pause --reason \xed\xa0\x80", "--reason takes text in UTF-8"},
         {"enqueue a --at noon", "--at takes a time such as 2026-02-01T10:00:00Z, not 'noon'"},
         {"enqueue a --at 2026-02-30", "--at takes a time"},
         {"enqueue a --in 5", "--in takes a duration such as 90s, 15m, 12h or 7d, not '5'"},
@@ -543,6 +555,31 @@ static void test_help_text(void **state)
     free(program);
 }
 
+/* "jobs --help": every word that may follow, and nothing else. */
+static void test_group_help(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    assert_non_null(out);
+    fl_args_print_group_help(out, "jobs");
+    assert_int_equal(fclose(out), 0);
+    for (int i = 0; i < FL_COMMAND_NONE; i++) {
+        const char *name = fl_command_name((enum fl_command)i);
+        char line[64];
+        snprintf(line, sizeof line, "\n  %s ", name);
+        bool is_one = strncmp(name, "jobs ", 5) == 0;
+        if ((strstr(text, line) != NULL) != is_one)
+            fail_msg("%s is %s in the help of jobs", name, is_one ? "missing" : "there");
+    }
+    assert_non_null(strstr(text, "--json"));
+    free(text);
+    char *worker = help_of(FL_COMMAND_WORKER);
+    assert_non_null(strstr(worker, "See also: fenceline worker list --help"));
+    free(worker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_help_text),
         cmocka_unit_test(test_two_words),
         cmocka_unit_test(test_help_of_two_words),
+        cmocka_unit_test(test_group_help),
         cmocka_unit_test(test_enqueue_options),
         cmocka_unit_test(test_jobs_options),
         cmocka_unit_test(test_outcomes),
