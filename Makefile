@@ -51,7 +51,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard te
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup run stop check unit integration bench asan ubsan tsan coverage fmt fmt-check tidy layers \
+.PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
         install uninstall dist clean programs
 
 all: $(B)/fenceline ## build the program (default)
@@ -141,8 +141,11 @@ coverage: ## line coverage of the tests, as a figure
 	@lcov --quiet --capture --directory build/coverage/src --output-file build/coverage/all.info
 	@lcov --summary build/coverage/all.info 2>&1 | grep -E 'lines|functions'
 
-bench: all ## imports per second beside the ceiling of pgbench, in one run
+bench: all ## imports and jobs per second beside the ceiling of pgbench, and the latency, in one run
 	@tests/bench/run build/release/fenceline
+
+bench-smoke: all ## does the benchmark work? A few jobs of each kind, no figure is judged
+	@tests/bench/smoke build/release/fenceline
 
 fmt: ## lay the C files out by .clang-format
 	@clang-format -i $(shell git ls-files '*.c' '*.h')
