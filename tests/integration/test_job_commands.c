@@ -183,7 +183,6 @@ static struct process *on_terminal(const char *const *argv, const char *answer, 
 static void test_list_filters(void **state)
 {
     (void)state;
-    fenceline_use_fast(true); /* many runs */
     int64_t a = decided("a", "imported"), b = decided("b", "failed"), c = decided("c", "invalid");
     int64_t d = enqueue("d", "transcript"), e = enqueue("e", "chapters");
     begin(d, "worker@alpha:11");
@@ -402,7 +401,6 @@ static void test_no_such_job(void **state)
                                           "0x1",      "1e3", " 1",  "99999999999999999999",
                                           "１",       "+1",  "1,2", "9223372036854775807",
                                           "\033[31m1"};
-    fenceline_use_fast(true); /* many runs */
     struct process *unknown = fenceline_run(1, "jobs", "show", "999999");
     assert_string_equal(unknown->err.bytes, "fenceline: there is no job 999999\n");
     fenceline_run(1, "jobs", "show", "0");
@@ -1244,42 +1242,52 @@ static void test_retention(void **state)
     assert_job(open, "outcome", "null");
 }
 
+/* Many short runs: without sanitizers, as long as there is nothing hostile in them. */
+static int start_fast(void **state)
+{
+    int result = fenceline_start_test(state);
+    fenceline_use_fast(true);
+    return result;
+}
+
+#define FAST_TEST(function) cmocka_unit_test_setup_teardown(function, start_fast, fenceline_stop_test)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FENCELINE_TEST(test_list_filters),
-        FENCELINE_TEST(test_list_limit),
-        FENCELINE_TEST(test_states),
-        FENCELINE_TEST(test_list_json),
+        FAST_TEST(test_list_filters),
+        FAST_TEST(test_list_limit),
+        FAST_TEST(test_states),
+        FAST_TEST(test_list_json),
         FENCELINE_TEST(test_show),
-        FENCELINE_TEST(test_show_the_chain),
-        FENCELINE_TEST(test_no_such_job),
-        FENCELINE_TEST(test_retry_keeps_the_rank),
-        FENCELINE_TEST(test_retry_as_new),
-        FENCELINE_TEST(test_retry_of_a_retry),
-        FENCELINE_TEST(test_retry_refusals),
+        FAST_TEST(test_show_the_chain),
+        FAST_TEST(test_no_such_job),
+        FAST_TEST(test_retry_keeps_the_rank),
+        FAST_TEST(test_retry_as_new),
+        FAST_TEST(test_retry_of_a_retry),
+        FAST_TEST(test_retry_refusals),
         FENCELINE_TEST(test_retry_by_filter),
-        FENCELINE_TEST(test_retry_by_filter_ends),
+        FAST_TEST(test_retry_by_filter_ends),
         FENCELINE_TEST(test_cancel),
-        FENCELINE_TEST(test_cancel_by_filter),
-        FENCELINE_TEST(test_cancel_of_a_running_job),
-        FENCELINE_TEST(test_cancel_of_a_parked_job),
+        FAST_TEST(test_cancel_by_filter),
+        FAST_TEST(test_cancel_of_a_running_job),
+        FAST_TEST(test_cancel_of_a_parked_job),
         FENCELINE_TEST(test_purge),
-        FENCELINE_TEST(test_purge_of_many),
-        FENCELINE_TEST(test_purge_keeps_both_guarantees),
-        FENCELINE_TEST(test_confirmation),
-        FENCELINE_TEST(test_pause),
-        FENCELINE_TEST(test_pause_by_worker),
+        FAST_TEST(test_purge_of_many),
+        FAST_TEST(test_purge_keeps_both_guarantees),
+        FAST_TEST(test_confirmation),
+        FAST_TEST(test_pause),
+        FAST_TEST(test_pause_by_worker),
         FENCELINE_TEST(test_hostile_text),
         FENCELINE_TEST(test_text_that_is_no_utf8),
         FENCELINE_TEST(test_hostile_text_on_a_worker),
         FENCELINE_TEST(test_worker_list),
-        FENCELINE_TEST(test_dead_workers),
+        FAST_TEST(test_dead_workers),
         FENCELINE_TEST(test_garbage_in_the_registry),
         FENCELINE_TEST(test_large_garbage_in_the_registry),
         FENCELINE_TEST(test_registry_of_another_type),
-        FENCELINE_TEST(test_servers_down),
-        FENCELINE_TEST(test_retention),
+        FAST_TEST(test_servers_down),
+        FAST_TEST(test_retention),
     };
     return cmocka_run_group_tests(tests, fenceline_start_group, fenceline_stop_group);
 }
