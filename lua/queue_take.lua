@@ -1,13 +1,14 @@
 -- PROTOCOL, Jobs: a worker takes entries for its free slots, from the priorities by their shares.
 -- KEYS: 1 to 3 streams (high, normal, low), 4 idle workers, 5 dispatcher
--- ARGV: 1 worker, 2 its channel, 3 to 5 how many from each stream first; what one lacks the others fill
+-- ARGV: 1 worker, 2 its channel, 3 to 5 how many from each stream first; what one lacks the others fill;
+--       6 = '0': instead, what was handed to this worker before (a reply may have been lost); else '>'
 -- Reply: {made, length 1, 2, 3, then per entry: stream, entry id, job}; made = 1 if a group had to be made
 local reply = {0, 0, 0, 0}
 local function read(stream, count)
   if count <= 0 then
     return 0
   end
-  local command = {'XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', count, 'STREAMS', KEYS[stream], '>'}
+  local command = {'XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', count, 'STREAMS', KEYS[stream], ARGV[6]}
   local got = redis.pcall(unpack(command))
   if got and got.err then
     redis.call('XGROUP', 'CREATE', KEYS[stream], 'workers', '0', 'MKSTREAM')
@@ -28,8 +29,11 @@ for stream = 1, 3 do
   missing = missing + share - read(stream, share)
 end
 for stream = 1, 3 do
-  missing = missing - read(stream, missing)
+  missing = missing - (ARGV[6] == '0' and 0 or read(stream, missing))
   reply[1 + stream] = redis.call('XLEN', KEYS[stream])
+end
+if ARGV[6] == '0' then
+  return reply
 end
 if missing > 0 then
   redis.call('ZADD', KEYS[4], redis.call('TIME')[1], ARGV[2])

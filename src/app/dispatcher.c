@@ -221,6 +221,16 @@ static void on_rescued(void *owner, fl_status status, const struct fl_queue_entr
     tell_postgres(dispatcher);
 }
 
+bool fl_dispatcher_holds(const struct fl_dispatcher *dispatcher, const struct fl_queue_entry *entry)
+{
+    size_t count = dispatcher->rescued_count > dispatcher->rescued_left ? dispatcher->rescued_count
+                                                                        : dispatcher->suspect.count;
+    for (size_t i = 0; i < count && dispatcher->rescued_count + dispatcher->rescued_left > 0; i++)
+        if (strcmp(dispatcher->rescued[i].id, entry->id) == 0)
+            return true;
+    return false;
+}
+
 bool fl_dispatcher_finished(struct fl_dispatcher *dispatcher, const struct fl_queue_entry *entry)
 {
     bool is_mine = entry >= dispatcher->rescued && entry < dispatcher->rescued + FL_SUSPECT_LIMIT;

@@ -51,6 +51,9 @@ void fl_dispatcher_ran_low(struct fl_dispatcher *dispatcher);
 void fl_dispatcher_redis_was_empty(struct fl_dispatcher *dispatcher);
 void fl_dispatcher_tick(struct fl_dispatcher *dispatcher);
 
+/* Is this entry (by its id) among those it has taken over? */
+bool fl_dispatcher_holds(const struct fl_dispatcher *dispatcher, const struct fl_queue_entry *entry);
+
 /* The entry is one of the dispatcher's (false = somebody else's), and was given back. */
 bool fl_dispatcher_finished(struct fl_dispatcher *dispatcher, const struct fl_queue_entry *entry);
 

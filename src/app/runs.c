@@ -20,6 +20,7 @@ enum {
     PARKED_PER_SLOT = 4, /* more of them go back to Postgres for a while */
     OVERFLOW_MS = 2000,
     WAITER_LOOK_MS = 2000, /* parked imports are woken; this is for a wake-up that got lost */
+    FAILURES = 2,          /* of Postgres in a row: then what is not begun goes back to the others */
     PAUSE_BASE_MS = 50,
     PAUSE_MAX_MS = 2000,
 };
@@ -114,7 +115,7 @@ static void on_postponed(struct fl_request *request, struct fl_event *event)
     struct fl_runs *runs = run->runs;
     pause_after(runs, event);
     if (event->status != FL_OK) {
-        if (runs->is_draining) /* no time to wait for Postgres: whoever takes the entry begins again */
+        if (runs->is_draining || runs->failures > FAILURES) /* others may reach Postgres: they begin again */
             finish(run, true);
         else
             move(run, FL_RUN_TO_POSTPONE);
@@ -308,6 +309,9 @@ static void on_begin_end(struct fl_request *request, struct fl_event *event)
         run->is_begun = false;
         move(run, FL_RUN_TAKEN);
     }
+    bool is_cut_off = runs->failures > FAILURES; /* perhaps only this worker */
+    for (struct fl_run *run; is_cut_off && (run = first(runs, FL_RUN_TAKEN));)
+        finish(run, true);
     if (runs->is_draining)
         fl_runs_drain(runs, false);
 }
@@ -411,6 +415,16 @@ void fl_runs_take(struct fl_runs *runs, const struct fl_queue_entry *entries, si
         if (runs->is_draining)
             finish(run, true);
     }
+}
+
+bool fl_runs_holds(const struct fl_runs *runs, const struct fl_queue_entry *entry)
+{
+    for (int place = 0; place < FL_RUN_PLACES; place++)
+        for (const struct fl_link *link = runs->places[place].next; link != &runs->places[place];
+             link = link->next)
+            if (strcmp(FL_CONTAINER(link, struct fl_run, link)->entry.id, entry->id) == 0)
+                return true;
+    return false;
 }
 
 /* ---- stopping ---- */

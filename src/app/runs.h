@@ -93,6 +93,9 @@ size_t fl_runs_want(const struct fl_runs *runs);
 /* Takes entries over (copied). Without memory for one, its entry is given back. */
 void fl_runs_take(struct fl_runs *runs, const struct fl_queue_entry *entries, size_t count);
 
+/* Is this entry (by its id) in its hands? */
+bool fl_runs_holds(const struct fl_runs *runs, const struct fl_queue_entry *entry);
+
 /* Does what can be done now; once a turn of the loop. */
 void fl_runs_pump(struct fl_runs *runs);
 

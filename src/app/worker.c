@@ -50,6 +50,8 @@ struct worker {
     enum phase phase;
     bool is_known; /* a heartbeat has arrived: the registry has this worker */
     bool has_control, asks_control, control_wanted;
+    int64_t well_at_ms;    /* when Postgres answered it last */
+    int64_t recover_at_ms; /* when Redis is asked again what this worker holds */
     int64_t control_at_ms; /* when it is asked again in any case */
     bool is_paused;
     bool look; /* there may be entries to take */
@@ -133,6 +135,16 @@ static void note_health(struct worker *worker)
 
 /* ---- the registry ---- */
 
+/* Postgres has answered lately: one that is only silent would make a dispatcher that keeps its role and does
+ * nothing. */
+static bool is_well(const struct worker *worker)
+{
+    const struct fl_clock_port *clock = &worker->clock.port;
+    int64_t limit_ms = worker->settings.worker.sweep_ms + worker->settings.worker.dead_ms;
+    return worker->listen.is_listening && worker->has_control &&
+           clock->now_ms(clock->self) - worker->well_at_ms < limit_ms;
+}
+
 static void send_beat(struct worker *worker)
 {
     static const char *const STATES[] = {"starting", "running", "draining", "draining", "draining"};
@@ -149,7 +161,7 @@ static void send_beat(struct worker *worker)
         .slots = worker->settings.worker.slots,
         .runs = &worker->runs,
     };
-    bool would_dispatch = worker->listen.is_listening && worker->phase <= PHASE_RUNNING;
+    bool would_dispatch = is_well(worker) && worker->phase <= PHASE_RUNNING;
     if (!fl_redis_queue_beat(&worker->queue, fl_worker_info_format(&info, json),
                              worker->settings.worker.dead_ms, would_dispatch, &err))
         on_trouble(worker, &err);
@@ -196,6 +208,7 @@ static void on_control(struct fl_request *request, struct fl_event *event)
         return;
     }
     worker->has_control = true;
+    worker->well_at_ms = worker->clock.port.now_ms(worker->clock.port.self);
     if (fl_pg_schema_judge(worker->control.schema_version, &err) != FL_OK) {
         give_up(worker, &err);
         return;
@@ -274,13 +287,26 @@ static void on_taken(void *owner, fl_status status, const struct fl_queue_entry 
                      bool made)
 {
     struct worker *worker = owner;
-    if (status != FL_OK)
-        return; /* the next heartbeat looks again */
+    if (status != FL_OK) { /* the next heartbeat looks again, also for what may have been taken */
+        worker->recover_at_ms = 0;
+        worker->is_known = false;
+        return;
+    }
     fl_runs_take(&worker->runs, entries, count);
     worker->look = worker->look || count > 0;
     if (made)
         fl_dispatcher_redis_was_empty(&worker->dispatcher);
     fl_dispatcher_ran_low(&worker->dispatcher);
+}
+
+/* Entries whose reply got lost: handed out to this worker, and yet not in its hands. */
+static void on_recovered(void *owner, const struct fl_queue_entry *entries, size_t count)
+{
+    struct worker *worker = owner;
+    for (size_t i = 0; i < count; i++)
+        if (!fl_runs_holds(&worker->runs, &entries[i]) &&
+            !fl_dispatcher_holds(&worker->dispatcher, &entries[i]))
+            fl_runs_take(&worker->runs, &entries[i], 1);
 }
 
 static void on_finished(void *owner, struct fl_queue_entry *entry)
@@ -329,6 +355,7 @@ static void begin_drain(struct worker *worker)
         return;
     bool is_failing = worker->status != FL_OK;
     worker->phase = PHASE_DRAINING;
+    worker->recover_at_ms = 0; /* all of it goes back */
     say(worker, "worker %s stops: nothing new is begun, %zu jobs are in its hands", worker->id,
         fl_runs_count(&worker->runs));
     fl_runs_drain(&worker->runs, false);
@@ -392,7 +419,13 @@ static void pump(uv_prepare_t *handle)
     fl_runs_pump(&worker->runs);
     size_t want = fl_runs_want(&worker->runs);
     bool may_take =
-        worker->phase == PHASE_RUNNING && worker->is_known && worker->has_control && !worker->is_paused;
+        worker->phase == PHASE_RUNNING && worker->is_known && is_well(worker) && !worker->is_paused;
+    bool may_recover = worker->is_known && is_well(worker) && worker->phase <= PHASE_DRAINING;
+    int64_t now_ms = worker->clock.port.now_ms(worker->clock.port.self);
+    if (may_recover && now_ms >= worker->recover_at_ms && !worker->queue.taking) {
+        worker->recover_at_ms = now_ms + worker->settings.worker.sweep_ms;
+        fl_redis_queue_recover(&worker->queue);
+    }
     if (worker->look && may_take && want > 0 && !worker->queue.taking) {
         worker->look = false;
         fl_redis_queue_take(&worker->queue, want);
@@ -422,6 +455,7 @@ static void start_parts(struct worker *worker)
     struct fl_queue_events events = {
         .owner = worker,
         .taken = on_taken,
+        .recovered = on_recovered,
         .finished = on_finished,
         .beaten = on_beaten,
         .failed = on_trouble,

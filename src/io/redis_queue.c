@@ -141,7 +141,11 @@ static void on_taken(redisAsyncContext *context, void *pointer, void *owner)
         for (size_t at = 4; at + 2 < reply->elements && count < FL_TAKE_LIMIT; at += 3)
             entries[count++] = read_entry(reply, at);
     }
-    if (queue->events.taken)
+    bool is_recovery = queue->recovering;
+    queue->recovering = false;
+    if (is_recovery && queue->events.recovered && status == FL_OK)
+        queue->events.recovered(queue->events.owner, entries, count);
+    else if (!is_recovery && queue->events.taken)
         queue->events.taken(queue->events.owner, status, entries, count, made);
 }
 
@@ -153,12 +157,10 @@ static void share(struct fl_redis_queue *queue, size_t want, int64_t shares[FL_P
         shares[queue->turn % 16 == 15 ? 2 : queue->turn % 4 == 2 ? 1 : 0]++;
 }
 
-bool fl_redis_queue_take(struct fl_redis_queue *queue, size_t want)
+static bool send_take(struct fl_redis_queue *queue, const int64_t shares[FL_PRIORITY_COUNT], const char *from)
 {
-    int64_t shares[FL_PRIORITY_COUNT];
     char texts[FL_PRIORITY_COUNT][NUMBER_BYTES];
-    FL_ASSERT(!queue->taking && want > 0 && want <= FL_TAKE_LIMIT);
-    share(queue, want, shares);
+    FL_ASSERT(!queue->taking);
     const struct fl_slice values[] = {STREAMS,
                                       KEY("idle"),
                                       KEY("dispatcher"),
@@ -166,9 +168,27 @@ bool fl_redis_queue_take(struct fl_redis_queue *queue, size_t want)
                                       fl_slice_from(queue->lease->channel),
                                       number(shares[0], texts[0]),
                                       number(shares[1], texts[1]),
-                                      number(shares[2], texts[2])};
-    queue->taking = send_script(queue, FL_SCRIPT_QUEUE_TAKE, 5, 5, values, on_taken);
+                                      number(shares[2], texts[2]),
+                                      fl_slice_from(from)};
+    queue->taking = send_script(queue, FL_SCRIPT_QUEUE_TAKE, 5, 6, values, on_taken);
     return queue->taking;
+}
+
+bool fl_redis_queue_take(struct fl_redis_queue *queue, size_t want)
+{
+    int64_t shares[FL_PRIORITY_COUNT];
+    FL_ASSERT(want > 0 && want <= FL_TAKE_LIMIT);
+    share(queue, want, shares);
+    return send_take(queue, shares, ">");
+}
+
+bool fl_redis_queue_recover(struct fl_redis_queue *queue)
+{
+    static const int64_t EACH[FL_PRIORITY_COUNT] = {FL_TAKE_LIMIT / FL_PRIORITY_COUNT,
+                                                    FL_TAKE_LIMIT / FL_PRIORITY_COUNT,
+                                                    FL_TAKE_LIMIT / FL_PRIORITY_COUNT};
+    queue->recovering = send_take(queue, EACH, "0");
+    return queue->recovering;
 }
 
 /* ---- finish ---- */

@@ -42,6 +42,8 @@ struct fl_queue_events {
      * empty. */
     void (*taken)(void *owner, fl_status status, const struct fl_queue_entry *entries, size_t count,
                   bool made);
+    /* All that Redis says this worker holds; borrowed. */
+    void (*recovered)(void *owner, const struct fl_queue_entry *entries, size_t count);
     /* The entry is gone from Redis, or given back; it is its owner's again. */
     void (*finished)(void *owner, struct fl_queue_entry *entry);
     void (*beaten)(void *owner, fl_status status, bool is_dispatcher);
@@ -71,6 +73,7 @@ struct fl_redis_queue {
     uint32_t loaded;          /* the connection (its number) that knows the scripts; 0 = none */
     bool finish_blocked;      /* it failed: try again with the next heartbeat */
     int finish_count;         /* entries of `finishing`; 0 = none in flight */
+    bool recovering;          /* the take in flight is a recovery */
     bool taking, adding, checking, beating, rescuing;
     int add_parts; /* commands of one add still to be answered */
     fl_status add_status;
@@ -91,6 +94,11 @@ void fl_redis_queue_init(struct fl_redis_queue *queue, uv_loop_t *loop, struct f
  * are such; what one lacks, the others fill. With fewer than that, the worker is noted as idle: told "work"
  * when there is some. */
 bool fl_redis_queue_take(struct fl_redis_queue *queue, size_t want);
+
+/* Asks what Redis thinks this worker holds: the reply of a take may have been lost, and nobody else would
+ * come for those entries as long as this worker lives. Not while a take is in flight; no event follows a
+ * failure. */
+bool fl_redis_queue_recover(struct fl_redis_queue *queue);
 
 /* The job is decided or waits in Postgres again: its entry goes; or, to give it back, goes to whoever is
  * next. The entry stays where it is until finished(). Tried again for as long as it takes. */
