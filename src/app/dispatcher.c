@@ -184,8 +184,6 @@ static void rescue(struct fl_dispatcher *dispatcher)
     dispatcher->is_rescuing = fl_redis_queue_rescue(dispatcher->queue, dispatcher->settings->worker.dead_ms);
 }
 
-static void tell_postgres(struct fl_dispatcher *dispatcher);
-
 static void on_suspected(struct fl_request *request, struct fl_event *event)
 {
     struct fl_dispatcher *dispatcher = FL_CONTAINER(request, struct fl_dispatcher, suspect.call.request);
@@ -223,9 +221,8 @@ static void on_rescued(void *owner, fl_status status, const struct fl_queue_entr
 
 bool fl_dispatcher_holds(const struct fl_dispatcher *dispatcher, const struct fl_queue_entry *entry)
 {
-    size_t count = dispatcher->rescued_count > dispatcher->rescued_left ? dispatcher->rescued_count
-                                                                        : dispatcher->suspect.count;
-    for (size_t i = 0; i < count && dispatcher->rescued_count + dispatcher->rescued_left > 0; i++)
+    bool holds_any = dispatcher->rescued_count > 0 || dispatcher->rescued_left > 0;
+    for (size_t i = 0; holds_any && i < dispatcher->suspect.count; i++)
         if (strcmp(dispatcher->rescued[i].id, entry->id) == 0)
             return true;
     return false;
@@ -251,6 +248,9 @@ static void on_tidied(struct fl_request *request, struct fl_event *event)
 
 void fl_dispatcher_tick(struct fl_dispatcher *dispatcher)
 {
+    bool owes_rescued = dispatcher->rescued_count > 0 && !dispatcher->is_rescuing;
+    if (owes_rescued) /* whoever dispatches by now: these are in this worker's hands */
+        tell_postgres(dispatcher);
     if (!dispatcher->is_active)
         return;
     int64_t now = now_ms(dispatcher);
@@ -261,12 +261,8 @@ void fl_dispatcher_tick(struct fl_dispatcher *dispatcher)
         look(dispatcher, 0);
     if (dispatcher->wanted || is_time)
         fl_dispatcher_wake(dispatcher);
-    if (!dispatcher->is_rescuing && dispatcher->rescued_left == 0) {
-        if (dispatcher->rescued_count)
-            tell_postgres(dispatcher);
-        else
-            rescue(dispatcher);
-    }
+    if (!dispatcher->is_rescuing && dispatcher->rescued_left == 0)
+        rescue(dispatcher);
     if (now >= dispatcher->tidy_at_ms && !dispatcher->is_tidying) {
         dispatcher->is_tidying = true;
         dispatcher->tidy.retention_days = dispatcher->settings->worker.retention_days;

@@ -300,13 +300,15 @@ static void on_taken(void *owner, fl_status status, const struct fl_queue_entry 
 }
 
 /* Entries whose reply got lost: handed out to this worker, and yet not in its hands. */
-static void on_recovered(void *owner, const struct fl_queue_entry *entries, size_t count)
+static void on_recovered(void *owner, const struct fl_queue_entry *entries, size_t count, bool made)
 {
     struct worker *worker = owner;
     for (size_t i = 0; i < count; i++)
         if (!fl_runs_holds(&worker->runs, &entries[i]) &&
             !fl_dispatcher_holds(&worker->dispatcher, &entries[i]))
             fl_runs_take(&worker->runs, &entries[i], 1);
+    if (made)
+        fl_dispatcher_redis_was_empty(&worker->dispatcher);
 }
 
 static void on_finished(void *owner, struct fl_queue_entry *entry)

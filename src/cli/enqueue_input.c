@@ -202,10 +202,6 @@ static fl_status open_manifest(struct fl_enqueue_input *input, struct fl_err *er
 {
     const char *path = input->args->manifest;
     bool is_stdin = strcmp(path, "-") == 0;
-    if (input->args->path_count)
-        return fl_err_set(err, FL_USAGE,
-                          "--manifest contradicts '%.80s': inputs stand in the one or in the other",
-                          input->args->paths[0]);
     input->manifest = is_stdin ? STANDARD_INPUT : path;
     input->manifest_fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
     if (input->manifest_fd < 0)

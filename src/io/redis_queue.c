@@ -144,7 +144,7 @@ static void on_taken(redisAsyncContext *context, void *pointer, void *owner)
     bool is_recovery = queue->recovering;
     queue->recovering = false;
     if (is_recovery && queue->events.recovered && status == FL_OK)
-        queue->events.recovered(queue->events.owner, entries, count);
+        queue->events.recovered(queue->events.owner, entries, count, made);
     else if (!is_recovery && queue->events.taken)
         queue->events.taken(queue->events.owner, status, entries, count, made);
 }

@@ -42,8 +42,8 @@ struct fl_queue_events {
      * empty. */
     void (*taken)(void *owner, fl_status status, const struct fl_queue_entry *entries, size_t count,
                   bool made);
-    /* All that Redis says this worker holds; borrowed. */
-    void (*recovered)(void *owner, const struct fl_queue_entry *entries, size_t count);
+    /* All that Redis says this worker holds; borrowed. made as above. */
+    void (*recovered)(void *owner, const struct fl_queue_entry *entries, size_t count, bool made);
     /* The entry is gone from Redis, or given back; it is its owner's again. */
     void (*finished)(void *owner, struct fl_queue_entry *entry);
     void (*beaten)(void *owner, fl_status status, bool is_dispatcher);

@@ -183,7 +183,11 @@ static void test_source_that_comes_late(void **state)
     char *open = fleet_outcome(job);
     assert_string_equal(open, "open");
     free(open);
-    write_source("ep1", "late", 6);
+    /* As a careful producer does it: a worker that reads half a file would be right to call it invalid. */
+    char *staged = fenceline_write_chapters("staging/ep1", "late", 6);
+    char *place = files_join(fenceline.folder, "ep1.chapters.json");
+    assert_int_equal(rename(staged, place), 0);
+    free(staged), free(place);
     fleet_await_outcome(job, "imported");
     fenceline_assert_chapters("ep1", "late", 6);
     int64_t errors = fenceline_count("job_attempts");
