@@ -179,15 +179,15 @@ static void print_list(const struct fl_args *args, const struct fl_table *table)
 int fl_cmd_worker_list(struct fl_args *args, struct fl_settings *settings)
 {
     enum { ARENA_BYTES = 64 * 1024 * 1024 };
-    static struct fl_redis_address address;
+    struct fl_redis_sync *redis = NULL;
     struct fl_registered_worker *workers = NULL;
     struct fl_arena arena;
     struct fl_err err = {0};
     size_t count = 0;
     fl_arena_init(&arena, ARENA_BYTES);
-    fl_status status = fl_redis_parse_url(settings->redis_url, &address, &err);
+    fl_status status = fl_redis_sync_open(&redis, settings->redis_url, settings->redis_timeout_ms, &err);
     if (status == FL_OK)
-        status = fl_redis_registry_read(&address, settings->redis_timeout_ms, &arena, &workers, &count, &err);
+        status = fl_redis_registry_read(redis, &arena, &workers, &count, &err);
     struct listed_worker *rows = fl_arena_alloc(&arena, (count + 1) * sizeof *rows);
     if (status == FL_OK && !rows)
         status = fl_err_set(&err, FL_NO_MEMORY, "no memory for the list of workers");
@@ -198,6 +198,7 @@ int fl_cmd_worker_list(struct fl_args *args, struct fl_settings *settings)
         print_list(args, &table);
     else
         fl_print_error(&err);
+    fl_redis_sync_close(redis);
     fl_arena_release(&arena);
     return fl_status_exit_code(status);
 }

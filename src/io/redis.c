@@ -231,9 +231,17 @@ static bool begin_watch(redisAsyncContext *context, uv_loop_t *loop)
 
 /* ---- the connection ---- */
 
-static const char *how_to_reach(void)
+#define HOW_TO_REACH "start it, or point to another with --redis URL or FENCELINE_REDIS"
+
+fl_status fl_redis_silent(const struct fl_redis_address *address, int64_t timeout_ms, struct fl_err *err)
 {
-    return "start it, or point to another with --redis URL or FENCELINE_REDIS";
+    return fl_err_set(err, FL_UNAVAILABLE, "Redis at %s: no answer for %.1f s; " HOW_TO_REACH, address->shown,
+                      (double)timeout_ms / 1000);
+}
+
+fl_status fl_redis_unreachable(const struct fl_redis_address *address, const char *what, struct fl_err *err)
+{
+    return fl_err_set(err, FL_UNAVAILABLE, "Redis at %s: %s; " HOW_TO_REACH, address->shown, what);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -245,8 +253,7 @@ static void on_tick(uv_timer_t *timer)
     }
     if ((int64_t)++redis->idle_ticks * TICK_MS < redis->timeout_ms)
         return;
-    fl_err_set(&redis->why, FL_UNAVAILABLE, "Redis at %s: no answer for %.1f s; %s", redis->address->shown,
-               (double)redis->timeout_ms / 1000, how_to_reach());
+    fl_redis_silent(redis->address, redis->timeout_ms, &redis->why);
     fl_redis_close(redis);
     if (redis->down)
         redis->down(redis->owner, redis);
@@ -271,8 +278,7 @@ static void watch_for_silence(struct fl_redis *redis)
 
 static void note_loss(struct fl_redis *redis, const char *what)
 {
-    fl_err_set(&redis->why, FL_UNAVAILABLE, "Redis at %s: %s; %s", redis->address->shown, what,
-               how_to_reach());
+    fl_redis_unreachable(redis->address, what, &redis->why);
 }
 
 /* hiredis frees the context after a failed connect, and the callbacks of what was sent get NULL before that.
@@ -419,22 +425,26 @@ static const struct {
     {"NOPERM", FL_USAGE, "the Redis user may not run this command or touch this key"},
 };
 
-fl_status fl_redis_reply_error(const struct fl_redis *redis, const redisReply *reply, struct fl_err *err)
+fl_status fl_redis_refusal(const struct fl_redis_address *address, const redisReply *reply,
+                           struct fl_err *err)
 {
-    if (redis->login_failed) { /* that is why, whatever the commands after it were told */
-        *err = redis->why;
-        return err->code;
-    }
     struct fl_slice text = {reply->str, reply->type == REDIS_REPLY_ERROR ? reply->len : 0};
     /* An error raised by a call inside a script comes wrapped by older versions. */
     for (size_t i = 0; i < sizeof REPLY_ERRORS / sizeof *REPLY_ERRORS; i++)
         if (text.len && memmem(text.ptr, text.len, REPLY_ERRORS[i].prefix, strlen(REPLY_ERRORS[i].prefix)))
-            return fl_err_set(err, REPLY_ERRORS[i].status, "Redis at %s: %.*s; %s", redis->address->shown,
+            return fl_err_set(err, REPLY_ERRORS[i].status, "Redis at %s: %.*s; %s", address->shown,
                               FL_ARGS(text), REPLY_ERRORS[i].advice);
     if (text.len)
-        return fl_err_set(err, FL_FAILED, "Redis at %s: %.*s", redis->address->shown, FL_ARGS(text));
-    return fl_err_set(err, FL_FAILED, "Redis at %s sent a reply of an unexpected shape",
-                      redis->address->shown);
+        return fl_err_set(err, FL_FAILED, "Redis at %s: %.*s", address->shown, FL_ARGS(text));
+    return fl_err_set(err, FL_FAILED, "Redis at %s sent a reply of an unexpected shape", address->shown);
+}
+
+fl_status fl_redis_reply_error(const struct fl_redis *redis, const redisReply *reply, struct fl_err *err)
+{
+    if (!redis->login_failed)
+        return fl_redis_refusal(redis->address, reply, err);
+    *err = redis->why; /* that is why, whatever the commands after it were told */
+    return err->code;
 }
 
 void fl_redis_close(struct fl_redis *redis)

@@ -25,6 +25,13 @@ struct fl_redis_address {
 FL_CHECKED fl_status fl_redis_parse_url(const char *url, struct fl_redis_address *address,
                                         struct fl_err *err);
 
+/* Messages that every kind of connection shares. Each fills *err and returns its code. */
+fl_status fl_redis_silent(const struct fl_redis_address *address, int64_t timeout_ms, struct fl_err *err);
+fl_status fl_redis_unreachable(const struct fl_redis_address *address, const char *what, struct fl_err *err);
+/* For an error reply, or one of an unexpected shape. */
+fl_status fl_redis_refusal(const struct fl_redis_address *address, const redisReply *reply,
+                           struct fl_err *err);
+
 struct fl_redis {
     uv_loop_t *loop;
     const struct fl_redis_address *address;
@@ -62,7 +69,7 @@ void fl_redis_flush(struct fl_redis *redis);
 /* For a callback without a reply: FL_LOST, or FL_UNAVAILABLE if the connection never stood. Fills *err. */
 fl_status fl_redis_lost(const struct fl_redis *redis, struct fl_err *err);
 
-/* For an error reply: status and one line for a human. */
+/* For an error reply on this connection: as fl_redis_refusal, or why the login was refused. */
 fl_status fl_redis_reply_error(const struct fl_redis *redis, const redisReply *reply, struct fl_err *err);
 
 /* Must be called first in every callback: keeps count of what is awaited. */

@@ -3,7 +3,7 @@
 #ifndef FL_IO_REDIS_REGISTRY_H
 #define FL_IO_REDIS_REGISTRY_H
 
-#include "io/redis.h"
+#include "io/redis_sync.h"
 
 struct fl_arena;
 
@@ -14,10 +14,10 @@ struct fl_registered_worker {
     int64_t age_ms;       /* since its last heartbeat, by Redis' clock */
 };
 
-/* Reads all of it, in the order of the ids, waiting at most the timeout for each answer. FL_UNAVAILABLE,
- * FL_USAGE (no permission), FL_NO_MEMORY. */
-FL_CHECKED fl_status fl_redis_registry_read(const struct fl_redis_address *address, int64_t timeout_ms,
-                                            struct fl_arena *arena, struct fl_registered_worker **workers,
-                                            size_t *count, struct fl_err *err);
+/* Reads all of it, in the order of the ids; nothing may be in the pipeline. FL_UNAVAILABLE, FL_USAGE (no
+ * permission), FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_redis_registry_read(struct fl_redis_sync *redis, struct fl_arena *arena,
+                                            struct fl_registered_worker **workers, size_t *count,
+                                            struct fl_err *err);
 
 #endif
