@@ -89,10 +89,17 @@ int fl_cmd_worker(struct fl_args *args, struct fl_settings *settings)
 /* ---- the list ---- */
 
 static const struct fl_column COLUMNS[] = {
-    {"worker", "worker", false},   {"host", "host", false},          {"pid", "pid", true},
-    {"version", "version", false}, {"started", "started", false},    {"slots", "slots", true},
-    {"running", "running", true},  {"parked", "parked", true},       {"state", "state", false},
-    {"heartbeat", NULL, true},     {NULL, "heartbeat_age_ms", true}, {NULL, "jobs", false},
+    {"worker", "worker", 0},
+    {"host", "host", FL_COLUMN_EXTRA},
+    {"pid", "pid", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
+    {"version", "version", FL_COLUMN_EXTRA},
+    {"started", "started", FL_COLUMN_WHOLE | FL_COLUMN_EXTRA},
+    {"slots", "slots", FL_COLUMN_RIGHT},
+    {"running", "running", FL_COLUMN_RIGHT},
+    {"parked", "parked", FL_COLUMN_RIGHT},
+    {"state", "state", 0},
+    {"heartbeat", "heartbeat_age_ms", FL_COLUMN_RIGHT},
+    {NULL, "jobs", 0},
 };
 
 enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
@@ -144,23 +151,24 @@ static void fill(struct listed_worker *row, struct fl_arena *arena, const struct
 {
     struct fl_json_text info = {0};
     bool is_json = fl_json_parse(&info, worker->info.ptr ? worker->info : FL_SLICE("{}"), NULL) == FL_OK;
-    struct fl_slice age = fl_arena_format(arena, "%.1f s ago", (double)worker->age_ms / 1000);
+    struct fl_cell started = text_cell(arena, info.root, "started");
+    started.type = FL_CELL_STAMP;
     *row = (struct listed_worker){{
         {.type = FL_CELL_TEXT, .text = worker->id},
         text_cell(arena, info.root, "host"),
         number_cell(&info, "pid"),
         text_cell(arena, info.root, "version"),
-        text_cell(arena, info.root, "started"),
+        started,
         number_cell(&info, "slots"),
         number_cell(&info, "running"),
         number_cell(&info, "parked"),
         text_cell(arena, info.root, "state"),
-        {.type = FL_CELL_TEXT, .text = age},
-        {.type = FL_CELL_NUMBER, .number = worker->age_ms},
+        {.type = FL_CELL_DURATION, .number = worker->age_ms},
         jobs_cell(arena, info.root),
     }};
     if (worker->age_ms > dead_ms)
-        row->cells[8] = (struct fl_cell){.type = FL_CELL_TEXT, .text = FL_SLICE("dead")};
+        row->cells[8] =
+            (struct fl_cell){.type = FL_CELL_TEXT, .text = FL_SLICE("dead"), .color = FL_COLOR_RED};
     if (is_json)
         fl_json_release(&info);
 }
@@ -172,7 +180,7 @@ static void print_list(const struct fl_args *args, const struct fl_table *table)
     } else if (table->row_count == 0) {
         fprintf(stderr, "fenceline: no workers\n");
     } else {
-        fl_print_table(stdout, table, 0, fl_print_wants_color(stdout, args->no_color));
+        fl_print_table(stdout, table, 0, fl_print_style_of(stdout, args->no_color));
     }
 }
 
