@@ -23,7 +23,7 @@ static const struct fl_column COLUMNS[] = {
     {"priority", "priority", FL_COLUMN_EXTRA},
     {"tries", "attempts", FL_COLUMN_RIGHT},
     {"age", "age_ms", FL_COLUMN_RIGHT},
-    {"worker", "worker", 0},
+    {"worker", "worker", FL_COLUMN_EXTRA},
     {"created", "created_at", FL_COLUMN_WHOLE | FL_COLUMN_EXTRA},
     {"finished", "finished_at", FL_COLUMN_WHOLE | FL_COLUMN_EXTRA},
     {"retried by", "retried_by", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},

@@ -93,7 +93,7 @@ struct fl_table {
 enum { FL_TABLE_COLUMNS = 24, FL_TABLE_WIDTH = 60 };
 
 /* A heading and one aligned line a row, each after `indent` spaces. In a style with a width no line is longer
- * (unless its first column alone is): columns marked EXTRA are left out while the others have not even 8
+ * (unless its first column alone is): columns marked EXTRA are left out while the others have not even 16
  * columns each, then texts are cut with "…", the widest column first; on a very narrow terminal the last
  * columns are left out. Without a width nothing is cut, and a cell wider than FL_TABLE_WIDTH pushes its own
  * line only. */

@@ -11,6 +11,7 @@
 
 enum {
     GAP_COLUMNS = 2,
+    ROOMY_COLUMNS = 16,
     SHORT_COLUMNS = 8,
     SHORTEST_COLUMNS = 3,
     STAMP_BYTES = sizeof "2026-01-18T10:03:05" - 1
@@ -121,7 +122,7 @@ static void shorten(struct layout *layout, size_t minimum)
 
 static void fit(struct layout *layout)
 {
-    leave_out(layout, FL_COLUMN_EXTRA, SHORT_COLUMNS);
+    leave_out(layout, FL_COLUMN_EXTRA, ROOMY_COLUMNS);
     shorten(layout, SHORT_COLUMNS);
     shorten(layout, SHORTEST_COLUMNS);
     leave_out(layout, 0, SHORTEST_COLUMNS);

@@ -373,11 +373,17 @@ static void test_fitted_table(void **state)
                  "         7  \\x1B[2J\\u202Etxt.\u2026   chapters      -  2026-01-18 10:03:05Z  stalled  it "
                  "waits for a loc\u2026\n");
     /* What is extra is left out while the rest has no room. */
-    assert_table(&LOCK_TABLE, 60,
-                 "       job  episode     kind       held  verdict  why\n"
-                 "         7  ep1         chapters      -  stalled  it waits \u2026\n"
-                 "1234567890  an-episod\u2026  chapters  3m12s  stalled  it waits \u2026\n"
-                 "         7  \\x1B[2J\u2026    chapters      -  stalled  it waits \u2026\n");
+    assert_table(&LOCK_TABLE, 72,
+                 "       job  episode           kind       held  verdict  why\n"
+                 "         7  ep1               chapters      -  stalled  it waits for a \u2026\n"
+                 "1234567890  an-episode-with\u2026  chapters  3m12s  stalled  it waits for a \u2026\n"
+                 "         7  \\x1B[2J\\u202Etx\u2026  chapters      -  stalled  it waits for a \u2026\n");
+    assert_table(&LOCK_TABLE, 71,
+                 "       job  episode                held  verdict  why\n"
+                 "         7  ep1                       -  stalled  it waits for a lock\u2026\n"
+                 "1234567890  an-episode-with-a-l\u2026  3m12s  stalled  it waits for a lock\u2026\n"
+                 "         7  \\x1B[2J\\u202Etxt.\u2026      -  stalled  it waits for a lock\u2026\n");
+    /* With less room yet, all are cut to a few columns. */
     assert_table(&LOCK_TABLE, 47,
                  "       job  episode     held  verdict  why\n"
                  "         7  ep1            -  stalled  it wait\u2026\n"
