@@ -6,6 +6,7 @@
 
 #include "base/slice.h"
 #include "cli/commands.h"
+#include "cli/history_table.h"
 #include "cli/print.h"
 #include "cli/report.h"
 #include "io/pg_report.h"
@@ -46,14 +47,19 @@ static void get_event(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_CREATED_AT);
 }
 
+struct fl_table fl_history_table(const struct fl_pg_rows *rows)
+{
+    return (struct fl_table){COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, fl_pg_rows_count(rows), get_event,
+                             rows};
+}
+
 static fl_status show_history(const struct fl_args *args, struct fl_pg_sync *pg, struct fl_err *err)
 {
     struct fl_pg_rows *rows;
     fl_status status = fl_pg_report_history(pg, args->paths[0], &rows, err);
     if (status != FL_OK)
         return status;
-    const struct fl_table table = {COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, fl_pg_rows_count(rows),
-                                   get_event, rows};
+    const struct fl_table table = fl_history_table(rows);
     if (table.row_count == 0)
         status = fl_err_set(err, FL_FAILED, "%s: no job and no broken lock is known", args->paths[0]);
     else if (args->json)
