@@ -379,10 +379,10 @@ static void test_fitted_table(void **state)
                  "1234567890  an-episode-with\u2026  chapters  3m12s  stalled  it waits for a \u2026\n"
                  "         7  \\x1B[2J\\u202Etx\u2026  chapters      -  stalled  it waits for a \u2026\n");
     assert_table(&LOCK_TABLE, 71,
-                 "       job  episode                held  verdict  why\n"
-                 "         7  ep1                       -  stalled  it waits for a lock\u2026\n"
-                 "1234567890  an-episode-with-a-l\u2026  3m12s  stalled  it waits for a lock\u2026\n"
-                 "         7  \\x1B[2J\\u202Etxt.\u2026      -  stalled  it waits for a lock\u2026\n");
+                 "       job  episode                 held  verdict  why\n"
+                 "         7  ep1                        -  stalled  it waits for a lock\u2026\n"
+                 "1234567890  an-episode-with-a-lo\u2026  3m12s  stalled  it waits for a lock\u2026\n"
+                 "         7  \\x1B[2J\\u202Etxt.\\xFF      -  stalled  it waits for a lock\u2026\n");
     /* With less room yet, all are cut to a few columns. */
     assert_table(&LOCK_TABLE, 47,
                  "       job  episode     held  verdict  why\n"
