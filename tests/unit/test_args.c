@@ -248,6 +248,7 @@ static void test_two_words(void **state)
         {"jobs purge", FL_COMMAND_JOBS_PURGE},
         {"jobs pause", FL_COMMAND_JOBS_PAUSE},
         {"jobs resume", FL_COMMAND_JOBS_RESUME},
+        {"jobs stats", FL_COMMAND_JOBS_STATS},
         {"worker list --json", FL_COMMAND_WORKER_LIST},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
