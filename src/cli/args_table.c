@@ -184,7 +184,7 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
     [FL_COMMAND_SHOW] = {"EPISODE [KIND]", "show what is imported: documents and rows",
                          "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n", 1, 2, true,
                          NULL, 0},
-    [FL_COMMAND_HISTORY] = {"EPISODE", "show every job and every broken lock of an episode, in order",
+    [FL_COMMAND_HISTORY] = {"EPISODE", "show every job, claim and broken lock of an episode, in order",
                             "Exit code 1 if there was none.\n", 1, 1, false, NULL, 0},
     [FL_COMMAND_DELETE] = {"EPISODE [KIND]", "delete what is imported, under the episode's lease",
                            "KIND is chapters or transcript; without it, both.\n", 1, 2, true, DELETE_OPTIONS,

@@ -1,5 +1,6 @@
 /*
- * What an operator asks about jobs: `jobs stats`, and how these and the other tables fit into a terminal.
+ * What an operator asks about jobs and episodes: `jobs stats`, what `jobs show` tells of claims and phases,
+ * `history`, and how these and the other tables fit into a terminal.
  *
  * Happy path: rows with known times are written by SQL, so that every number can be told beforehand. Failure
  * modes: ids and messages that no terminal should see raw are among them.
@@ -74,6 +75,14 @@ static void assert_near(const cJSON *object, const char *name, double expected, 
     const cJSON *value = member(object, name);
     if (!cJSON_IsNumber(value) || value->valuedouble < expected || value->valuedouble > expected + tolerance)
         LIB_FAIL("%s is not %g (+%g) in %s", name, expected, tolerance, cJSON_PrintUnformatted(object));
+}
+
+static void assert_text(const cJSON *object, const char *name, const char *expected)
+{
+    const cJSON *value = member(object, name);
+    if (!(expected ? cJSON_IsString(value) && strcmp(value->valuestring, expected) == 0
+                   : cJSON_IsNull(value)))
+        LIB_FAIL("%s is not %s in %s", name, expected ? expected : "null", cJSON_PrintUnformatted(object));
 }
 
 /* The row of an array whose first member has this text. */
@@ -232,6 +241,230 @@ static void test_stats_of_phases(void **state)
     fenceline_assert_out(text, "commit             100  0.2s  0.3s  0.4s\n");
 }
 
+/* ---- claims, phases, history ---- */
+
+/* PROTOCOL 3, for one episode that stands at this version and fence. */
+static void claim(const char *episode, int version, int fence, int token, const char *holder, int64_t job_id)
+{
+    db_exec(
+        fenceline.db,
+        "SELECT fenceline.claim_episodes(ARRAY[$1], ARRAY[$2::bigint], ARRAY[$3::bigint], ARRAY[$4::bigint],"
+        "                                ARRAY['n' || $4], $5, ARRAY[$6::bigint])",
+        episode, id_of(version), id_of(fence), id_of(token), holder, id_of(job_id));
+}
+
+static cJSON *shown(int64_t job_id)
+{
+    return json_line(fenceline_run(0, "jobs", "show", "--json", id_of(job_id)), 0);
+}
+
+static void test_show_claims(void **state)
+{
+    (void)state;
+    int64_t first = enqueue("ep"), second = enqueue("ep");
+    cJSON *idle = shown(first);
+    assert_true(cJSON_IsNull(member(idle, "claim")) && cJSON_IsNull(member(idle, "token")));
+    assert_int_equal(cJSON_GetArraySize(member(idle, "lost_claims")), 0);
+    cJSON_Delete(idle);
+    fenceline_assert_not_out(fenceline_run(0, "jobs", "show", id_of(first)), "claim");
+
+    claim("ep", 0, 0, 5, "worker@h:1", first);
+    db_exec(fenceline.db, "UPDATE fenceline.episodes SET claimed_at = now() - interval '192 s'");
+    cJSON *holding = shown(first);
+    const cJSON *held = member(holding, "claim");
+    assert_number(held, "token", 5);
+    assert_text(held, "holder", "worker@h:1");
+    assert_near(held, "held_ms", 192000, 60000);
+    assert_int_equal(strlen(member(held, "claimed_at")->valuestring), strlen("2026-01-18T10:03:05.123Z"));
+    cJSON_Delete(holding);
+    struct process *text = fenceline_run(0, "jobs", "show", id_of(first));
+    fenceline_assert_out(text,
+                         "\nit holds its episode:\n  token  holder      since                 held for\n"
+                         "      5  worker@h:1  20");
+    fenceline_assert_out(text, "3m1");
+
+    claim("ep", 0, 5, 9, "worker@h:2", second); /* overtaken */
+    cJSON *overtaken = shown(first), *newest = shown(second);
+    assert_true(cJSON_IsNull(member(overtaken, "claim")));
+    const cJSON *lost = cJSON_GetArrayItem(member(overtaken, "lost_claims"), 0);
+    assert_number(lost, "token", 5);
+    assert_text(lost, "holder", "worker@h:1");
+    assert_near(lost, "held_ms", 192000, 60000);
+    assert_number(lost, "lost_to", 9);
+    assert_number(member(newest, "claim"), "token", 9);
+    assert_int_equal(cJSON_GetArraySize(member(newest, "lost_claims")), 0);
+    cJSON_Delete(overtaken);
+    cJSON_Delete(newest);
+    fenceline_assert_out(fenceline_run(0, "jobs", "show", id_of(first)), "\nclaims that it lost:\n");
+
+    db_exec(fenceline.db, "UPDATE fenceline.episodes SET holder = NULL, fence = 10"); /* as a break does */
+    cJSON *broken = shown(second);
+    assert_true(cJSON_IsNull(member(broken, "claim")));
+    cJSON_Delete(broken);
+    claim("ep", 0, 10, 12, "worker@h:3", second);
+    db_exec(fenceline.db, "SELECT fenceline.decide_job($1, 'failed', 'x')", id_of(second));
+    cJSON *over = shown(second);
+    assert_true(cJSON_IsNull(member(over, "claim")));
+    cJSON_Delete(over);
+}
+
+static void test_show_phases(void **state)
+{
+    (void)state;
+    int64_t job_id = enqueue("ep");
+    cJSON *fresh = shown(job_id);
+    assert_int_equal(cJSON_GetArraySize(member(fresh, "phases")), 0);
+    cJSON_Delete(fresh);
+    db_exec(
+        fenceline.db,
+        "UPDATE fenceline.jobs SET created_at = '2026-02-01 10:00Z', not_before = '2026-02-01 11:00Z',"
+        "  started_at = '2026-02-01 11:03:12Z', finished_at = '2026-02-01 11:03:13.5Z', outcome = 'imported',"
+        "  token = 7, lease_ms = 400, claim_ms = 20, load_ms = 30");
+    static const struct {
+        const char *phase;
+        int ms;
+    } EXPECTED[] = {{"waiting", 192000}, {"lease", 400},   {"claim", 20},
+                    {"load", 30},        {"commit", 1050}, {"total", 193500}};
+    cJSON *decided = shown(job_id);
+    assert_number(decided, "token", 7);
+    assert_int_equal(cJSON_GetArraySize(member(decided, "phases")), COUNT(EXPECTED));
+    for (int i = 0; i < (int)COUNT(EXPECTED); i++) {
+        const cJSON *phase = cJSON_GetArrayItem(member(decided, "phases"), i);
+        assert_text(phase, "phase", EXPECTED[i].phase);
+        assert_number(phase, "ms", EXPECTED[i].ms);
+    }
+    cJSON_Delete(decided);
+    struct process *text = fenceline_run(0, "jobs", "show", id_of(job_id));
+    fenceline_assert_out(text, "\ntime per phase:\n  phase     took\n  waiting  3m12s\n  lease     0.4s\n"
+                               "  claim     20ms\n  load      30ms\n  commit    1.0s\n  total    3m13s\n");
+    fenceline_assert_out(text, "finished    2026-02-01 11:03:13Z\n");
+    /* Each wait, of a job that is begun again, counts from when it was due again; before that, none is known.
+     */
+    db_exec(fenceline.db,
+            "UPDATE fenceline.jobs SET not_before = '2026-02-01 11:04Z', outcome = NULL,"
+            " finished_at = NULL, token = NULL, lease_ms = NULL, claim_ms = NULL, load_ms = NULL");
+    cJSON *again = shown(job_id);
+    assert_int_equal(cJSON_GetArraySize(member(again, "phases")), 0);
+    cJSON_Delete(again);
+}
+
+/* A real import leaves its token and its times. */
+static void test_show_an_import(void **state)
+{
+    (void)state;
+    free(fenceline_write_chapters("ep", "a", 2));
+    fenceline_run(0, "import", "ep.chapters.json");
+    cJSON *job = shown(db_int(fenceline.db, "SELECT job_id FROM fenceline.jobs"));
+    assert_number(job, "token", (double)db_int(fenceline.db, "SELECT version FROM fenceline.episodes"));
+    static const char *const PHASES[] = {"lease", "claim", "load", "total"};
+    assert_int_equal(cJSON_GetArraySize(member(job, "phases")), COUNT(PHASES));
+    for (int i = 0; i < (int)COUNT(PHASES); i++)
+        assert_text(cJSON_GetArrayItem(member(job, "phases"), i), "phase", PHASES[i]);
+    cJSON_Delete(job);
+}
+
+/* One episode with everything that can happen to it, in an order that its ids do not tell. */
+static void write_history(int64_t jobs[3])
+{
+    free(fenceline_write_chapters("ep", "a", 2));
+    fenceline_run(0, "import", "ep.chapters.json");
+    int version = (int)db_int(fenceline.db, "SELECT version FROM fenceline.episodes");
+    int64_t failed = enqueue("ep"), other = enqueue("ep");
+    enqueue("elsewhere");
+    claim("elsewhere", 0, 0, 1, "worker@h:7", db_int(fenceline.db, "SELECT max(job_id) FROM fenceline.jobs"));
+    db_exec(fenceline.db, "SELECT fenceline.begin_jobs(ARRAY[$1::bigint], 'worker@h:1')", id_of(failed));
+    claim("ep", version, version, version + 10, "worker@h:1", failed);
+    db_exec(fenceline.db, "SELECT fenceline.postpone_job($1, 'worker@h:1', 'no such file " EVIL "', 0, 9)",
+            id_of(failed));
+    claim("ep", version, version + 10, version + 20, "worker@h:2", other);
+    db_exec(fenceline.db, "SELECT fenceline.decide_job($1, 'failed', 'gave up')", id_of(failed));
+    db_exec(fenceline.db, "INSERT INTO fenceline.lock_breaks (episode_id, broken_by, reason, seen_fence, "
+                          "seen_holder, new_fence)"
+                          " VALUES ('ep', 'bob@h', 'it hung', 1, 'worker@h:0', 2)");
+    claim("ep", version, version + 20, version + 30, "worker@h:3", other);
+    fenceline_run(0, "jobs", "retry", id_of(failed));
+    jobs[0] = failed;
+    jobs[1] = other;
+    jobs[2] = db_int(fenceline.db, "SELECT retried_by FROM fenceline.jobs WHERE job_id = $1", id_of(failed));
+}
+
+static void test_history(void **state)
+{
+    (void)state;
+    int64_t jobs[3];
+    write_history(jobs);
+    double token =
+        (double)db_int(fenceline.db, "SELECT version FROM fenceline.episodes WHERE episode_id = 'ep'");
+    struct process *history = fenceline_run(0, "history", "--json", "ep");
+    static const struct {
+        const char *event, *outcome, *who, *message;
+        int job, token; /* job: index, -1 = the import, -2 = none; token: after the import's, -1 = none */
+    } EXPECTED[] = {
+        {"job", "imported", NULL, NULL, -1, 0},
+        {"job", "open", NULL, NULL, 1, -1},
+        {"attempt", "attempt failed", "worker@h:1", "no such file " EVIL, 0, -1},
+        {"lost claim", "claim lost", "worker@h:1", NULL, 0, 10},
+        {"job", "failed", "worker@h:1", "gave up", 0, -1},
+        {"break", "lock broken", "bob@h", "it hung; held by worker@h:0; fence 1 raised to 2", -2, -1},
+        {"lost claim", "claim lost", "worker@h:2", NULL, 1, 20},
+        {"claim", "claimed", "worker@h:3", NULL, 1, 30},
+        {"job", "open", NULL, NULL, 2, -1},
+    };
+    assert_int_equal(files_count_lines(history->out.bytes), COUNT(EXPECTED));
+    char last_at[32] = "";
+    for (size_t i = 0; i < COUNT(EXPECTED); i++) {
+        cJSON *event = json_line(history, i);
+        assert_text(event, "event", EXPECTED[i].event);
+        assert_text(event, "outcome", EXPECTED[i].outcome);
+        if (EXPECTED[i].who)
+            assert_text(event, "who", EXPECTED[i].who);
+        if (EXPECTED[i].message)
+            assert_text(event, "message", EXPECTED[i].message);
+        if (EXPECTED[i].job >= 0)
+            assert_number(event, "job_id", (double)jobs[EXPECTED[i].job]);
+        if (EXPECTED[i].token >= 0)
+            assert_number(event, "token", token + EXPECTED[i].token);
+        else
+            assert_true(cJSON_IsNull(member(event, "token")));
+        bool is_claim = strstr(EXPECTED[i].event, "claim") != NULL;
+        assert_int_equal(cJSON_IsString(member(event, "claimed_at")), is_claim);
+        /* The claim that overtook another is a moment older than the loss, but told after it. */
+        assert_true(strcmp(member(event, "at")->valuestring, last_at) >= 0 || i == 7);
+        snprintf(last_at, sizeof last_at, "%s", member(event, "at")->valuestring);
+        cJSON_Delete(event);
+    }
+    cJSON *dead = json_line(history, 4), *retry = json_line(history, 8), *lost = json_line(history, 3);
+    assert_number(dead, "retried_by", (double)jobs[2]);
+    assert_number(retry, "retries", (double)jobs[0]);
+    assert_true(cJSON_IsNull(member(retry, "message")));
+    assert_true(strcmp(member(lost, "claimed_at")->valuestring, member(lost, "at")->valuestring) <= 0);
+    cJSON_Delete(dead);
+    cJSON_Delete(retry);
+    cJSON_Delete(lost);
+}
+
+static void test_history_in_words(void **state)
+{
+    (void)state;
+    int64_t jobs[3];
+    char expected[128];
+    write_history(jobs);
+    struct process *text = fenceline_run(0, "history", "ep");
+    assert_int_equal(files_count_lines(text->out.bytes), 10);
+    snprintf(expected, sizeof expected, "gave up; retried by job %" PRId64 "\n", jobs[2]);
+    fenceline_assert_out(text, expected);
+    snprintf(expected, sizeof expected, "  retries job %" PRId64 "\n", jobs[0]);
+    fenceline_assert_out(text, expected);
+    snprintf(expected, sizeof expected, "  imported v%" PRId64 "  ",
+             db_int(fenceline.db, "SELECT version FROM fenceline.episodes WHERE episode_id = 'ep'"));
+    fenceline_assert_out(text, expected);
+    fenceline_assert_not_out(text, "worker@h:7");
+    assert_null(strchr(text->out.bytes, '\033'));
+    /* Once nobody holds it, the claim is no news any more: its job tells it. */
+    db_exec(fenceline.db, "SELECT fenceline.decide_job($1, 'cancelled', 'x')", id_of(jobs[1]));
+    fenceline_assert_not_out(fenceline_run(0, "history", "ep"), "claimed");
+}
+
 /* ---- on a terminal ---- */
 
 /* What was written to a terminal, without colours. */
@@ -285,6 +518,8 @@ static void test_terminal(void **state)
     int64_t job_id = enqueue(LONG);
     enqueue("ep");
     db_exec(fenceline.db, "SELECT fenceline.decide_job($1, 'failed', $2)", id_of(job_id), EVIL EVIL EVIL);
+    db_exec(fenceline.db, "INSERT INTO fenceline.job_attempts VALUES ($1, 1, now(), $2, $2)", id_of(job_id),
+            EVIL EVIL);
     db_exec(fenceline.db,
             "INSERT INTO fenceline.lock_breaks (episode_id, broken_by, reason, seen_fence, new_fence)"
             " VALUES ($1, $2, $2, 1, 2)",
@@ -309,6 +544,7 @@ static void test_terminal(void **state)
     fenceline_assert_out(list, LONG);
     fenceline_assert_out(list, "retried by");
     assert_null(strstr(list->out.bytes, "\xe2\x80\xa6"));
+    setlocale(LC_CTYPE, "C");
 }
 
 int main(void)
@@ -316,7 +552,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FENCELINE_TEST(test_stats_of_nothing),  FENCELINE_TEST(test_stats_of_outcomes),
         FENCELINE_TEST(test_stats_of_the_open), FENCELINE_TEST(test_stats_of_phases),
-        FENCELINE_TEST(test_terminal),
+        FENCELINE_TEST(test_show_claims),       FENCELINE_TEST(test_show_phases),
+        FENCELINE_TEST(test_show_an_import),    FENCELINE_TEST(test_history),
+        FENCELINE_TEST(test_history_in_words),  FENCELINE_TEST(test_terminal),
     };
     return cmocka_run_group_tests(tests, fenceline_start_group, fenceline_stop_group);
 }
