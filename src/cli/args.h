@@ -20,6 +20,7 @@
     X(WORKER_LIST, worker_list, "worker list")                                                               \
     X(JOBS_LIST, jobs_list, "jobs list")                                                                     \
     X(JOBS_SHOW, jobs_show, "jobs show")                                                                     \
+    X(JOBS_STATS, jobs_stats, "jobs stats")                                                                  \
     X(JOBS_RETRY, jobs_retry, "jobs retry")                                                                  \
     X(JOBS_CANCEL, jobs_cancel, "jobs cancel")                                                               \
     X(JOBS_PURGE, jobs_purge, "jobs purge")                                                                  \

@@ -1,4 +1,5 @@
-/* cmd_history.c - every job and every broken lock of an episode, in order of time.
+/* cmd_history.c - everything that happened to an episode, in order of time: jobs with their outcomes and
+ * versions, attempts that failed, claims, broken locks.
  *
  * Happy path: one statement, one table; with --json one object per event. Failure modes: nothing ever
  * happened (exit 1, a message); no server, no schema. */
@@ -19,14 +20,20 @@ static const struct fl_column COLUMNS[] = {
     {"kind", "kind", FL_COLUMN_WHOLE},
     {"mode", "mode", FL_COLUMN_EXTRA},
     {"if", "if_version", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
-    {"outcome", "outcome", 0},
-    {"version", "version", FL_COLUMN_RIGHT},
+    {"outcome", NULL, FL_COLUMN_WHOLE},
+    {NULL, "outcome", 0},
+    {NULL, "version", 0},
     {"rows", "row_count", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
+    {"token", "token", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
     {"who", "who", 0},
-    {"message", "message", 0},
+    {"message", NULL, FL_COLUMN_BELOW},
+    {NULL, "message", 0},
     {NULL, "source", 0},
     {NULL, "attempts", 0},
     {NULL, "created_at", 0},
+    {NULL, "claimed_at", 0},
+    {NULL, "retries", 0},
+    {NULL, "retried_by", 0},
 };
 
 static void get_event(const void *rows, size_t row, struct fl_cell *cells)
@@ -37,14 +44,20 @@ static void get_event(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_KIND);
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_MODE);
     *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_IF_VERSION);
+    *cells++ = fl_report_state(rows, row, FL_REPORT_EVENT_RESULT);
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_OUTCOME);
     *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_VERSION);
     *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_ROWS);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_TOKEN);
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_WHO);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_STORY);
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_MESSAGE);
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_SOURCE);
     *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_ATTEMPTS);
     *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_CREATED_AT);
+    *cells++ = fl_report_text(rows, row, FL_REPORT_EVENT_CLAIMED_AT);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_RETRIES);
+    *cells++ = fl_report_number(rows, row, FL_REPORT_EVENT_RETRIED_BY);
 }
 
 struct fl_table fl_history_table(const struct fl_pg_rows *rows)

@@ -142,6 +142,17 @@ size_t fl_print_text_cut(FILE *out, struct fl_slice text, size_t columns)
     return used + 1;
 }
 
+size_t fl_print_text_fit(struct fl_slice text, size_t columns)
+{
+    struct fl_slice rest, first = text;
+    struct unit unit;
+    unsigned marks = 0;
+    put_units(NULL, text, columns, &rest);
+    if (rest.len == text.len && text.len)
+        take_unit(&first, &marks, &unit);
+    return text.len - (rest.len < first.len ? rest.len : first.len);
+}
+
 /* ---- times ---- */
 
 const char *fl_format_time(int64_t time_ms, char out[FL_TIME_BYTES])

@@ -41,6 +41,9 @@ size_t fl_print_text(FILE *out, struct fl_slice text);
 /* The same within so many columns (at least 1): of a longer text as much as fits, then "…". */
 size_t fl_print_text_cut(FILE *out, struct fl_slice text, size_t columns);
 
+/* Bytes of the longest beginning that takes no more columns, but at least of one character or escape. */
+size_t fl_print_text_fit(struct fl_slice text, size_t columns);
+
 /* "1:02:03.004"; a negative time (not known) is "-". Returns out. */
 const char *fl_format_time(int64_t time_ms, char out[FL_TIME_BYTES]);
 
@@ -72,7 +75,8 @@ struct fl_cell {
 enum {
     FL_COLUMN_RIGHT = 1, /* aligned to the right, and never shortened */
     FL_COLUMN_WHOLE = 2, /* never shortened */
-    FL_COLUMN_EXTRA = 4  /* left out where a line has no room for all, the last one first */
+    FL_COLUMN_EXTRA = 4, /* left out where a line has no room for all, the last one first */
+    FL_COLUMN_BELOW = 8  /* of one column, the last: where it would be cut, it is told whole below its line */
 };
 
 struct fl_column {
@@ -93,11 +97,16 @@ struct fl_table {
 enum { FL_TABLE_COLUMNS = 24, FL_TABLE_WIDTH = 60 };
 
 /* A heading and one aligned line a row, each after `indent` spaces. In a style with a width no line is longer
- * (unless its first column alone is): columns marked EXTRA are left out while the others have not even 16
- * columns each, then texts are cut with "…", the widest column first; on a very narrow terminal the last
- * columns are left out. Without a width nothing is cut, and a cell wider than FL_TABLE_WIDTH pushes its own
- * line only. */
+ * (unless its first column alone is): a column marked BELOW leaves the line, columns marked EXTRA are left
+ * out while the others have not even 16 columns each, then texts are cut with "…", the widest column first;
+ * on a very narrow terminal the last columns are left out. Without a width nothing is cut, and a cell wider
+ * than FL_TABLE_WIDTH pushes its own line only. */
 void fl_print_table(FILE *out, const struct fl_table *table, int indent, struct fl_print_style style);
+
+/* One row as a record: a line for each column that has a title and whose value is not null, "title  value".
+ * Nothing is cut: what is longer than a line wraps. */
+void fl_print_record(FILE *out, const struct fl_table *table, size_t row, int indent,
+                     struct fl_print_style style);
 
 /* The same rows: members of one object, which the caller has opened and will close, or an array of objects.
  */

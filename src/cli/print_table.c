@@ -14,6 +14,8 @@ enum {
     ROOMY_COLUMNS = 16,
     SHORT_COLUMNS = 8,
     SHORTEST_COLUMNS = 3,
+    BELOW_INDENT = 4,
+    BELOW_COLUMNS = 12, /* an escape has no more */
     STAMP_BYTES = sizeof "2026-01-18T10:03:05" - 1
 };
 
@@ -24,6 +26,7 @@ struct layout {
     size_t indent;
     bool is_shown[FL_TABLE_COLUMNS];
     size_t widths[FL_TABLE_COLUMNS];
+    size_t below; /* the column that is told below each line; FL_TABLE_COLUMNS = none */
 };
 
 /* What stands in a cell; memory is for what is not there as text. */
@@ -48,6 +51,21 @@ static struct fl_slice cell_text(const struct fl_cell *cell, char memory[FL_TIME
         return fl_slice_from(memory);
     }
     return FL_SLICE("-");
+}
+
+static bool is_null(const struct fl_cell *cell)
+{
+    switch (cell->type) {
+    case FL_CELL_NULL: return true;
+    case FL_CELL_TEXT:
+    case FL_CELL_JSON:
+    case FL_CELL_STAMP: return !cell->text.ptr;
+    case FL_CELL_TIME:
+    case FL_CELL_DURATION: return cell->number < 0;
+    case FL_CELL_BOOL:
+    case FL_CELL_NUMBER: return false;
+    }
+    return false;
 }
 
 /* ---- how wide ---- */
@@ -122,6 +140,12 @@ static void shorten(struct layout *layout, size_t minimum)
 
 static void fit(struct layout *layout)
 {
+    bool is_too_long = line_columns(layout, SIZE_MAX) > layout->style.width;
+    for (size_t c = 0; c < layout->table->column_count; c++)
+        if (is_too_long && (layout->table->columns[c].flags & FL_COLUMN_BELOW)) {
+            layout->below = c;
+            layout->is_shown[c] = false;
+        }
     leave_out(layout, FL_COLUMN_EXTRA, ROOMY_COLUMNS);
     shorten(layout, SHORT_COLUMNS);
     shorten(layout, SHORTEST_COLUMNS);
@@ -165,9 +189,31 @@ static void print_line(FILE *out, const struct layout *layout, const struct fl_c
     }
 }
 
+/* A text over whole lines, indented, and broken at spaces where there are any. */
+static void print_below(FILE *out, const struct layout *layout, const struct fl_cell *cell)
+{
+    char memory[FL_TIME_BYTES];
+    struct fl_slice text = cell_text(cell, memory);
+    size_t indent = layout->indent + BELOW_INDENT, width = layout->style.width;
+    size_t room = width > indent + BELOW_COLUMNS ? width - indent : BELOW_COLUMNS;
+    while (text.len) {
+        size_t bytes = fl_print_text_fit(text, room), end = bytes;
+        while (bytes < text.len && end > 0 && text.ptr[end] != ' ')
+            end--;
+        end = end ? end : bytes;
+        pad(out, indent);
+        fl_print_text(out, (struct fl_slice){text.ptr, end});
+        putc('\n', out);
+        text = (struct fl_slice){text.ptr + end, text.len - end};
+        while (text.len && *text.ptr == ' ')
+            text = (struct fl_slice){text.ptr + 1, text.len - 1};
+    }
+}
+
 void fl_print_table(FILE *out, const struct fl_table *table, int indent, struct fl_print_style style)
 {
-    struct layout layout = {.table = table, .style = style, .indent = (size_t)indent};
+    struct layout layout = {
+        .table = table, .style = style, .indent = (size_t)indent, .below = FL_TABLE_COLUMNS};
     struct fl_cell cells[FL_TABLE_COLUMNS];
     FL_ASSERT(table->column_count <= FL_TABLE_COLUMNS);
     measure(&layout);
@@ -182,6 +228,32 @@ void fl_print_table(FILE *out, const struct fl_table *table, int indent, struct 
     for (size_t row = 0; row < table->row_count; row++) {
         table->get(table->rows, row, cells);
         print_line(out, &layout, cells);
+        putc('\n', out);
+        if (layout.below < FL_TABLE_COLUMNS && !is_null(&cells[layout.below]))
+            print_below(out, &layout, &cells[layout.below]);
+    }
+}
+
+void fl_print_record(FILE *out, const struct fl_table *table, size_t row, int indent,
+                     struct fl_print_style style)
+{
+    struct layout layout = {.table = table, .style = {.has_color = style.has_color}};
+    struct fl_cell cells[FL_TABLE_COLUMNS];
+    size_t widest = 0;
+    FL_ASSERT(table->column_count <= FL_TABLE_COLUMNS);
+    table->get(table->rows, row, cells);
+    for (size_t c = 0; c < table->column_count; c++)
+        if (table->columns[c].title && strlen(table->columns[c].title) > widest)
+            widest = strlen(table->columns[c].title);
+    for (size_t c = 0; c < table->column_count; c++) {
+        const char *title = table->columns[c].title;
+        if (!title || is_null(&cells[c]))
+            continue;
+        char memory[FL_TIME_BYTES];
+        pad(out, (size_t)indent);
+        fputs(title, out);
+        pad(out, widest - strlen(title) + GAP_COLUMNS);
+        print_cell(out, &layout, c, &cells[c], cell_text(&cells[c], memory));
         putc('\n', out);
     }
 }

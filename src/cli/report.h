@@ -27,6 +27,9 @@ struct fl_cell fl_report_number(const struct fl_pg_rows *rows, size_t row, int c
 struct fl_cell fl_report_time_ms(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_duration(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_stamp(const struct fl_pg_rows *rows, size_t row, int column);
+/* What became of a job, in its colour: success is plain, trouble red, what was refused or taken away yellow.
+ */
+struct fl_cell fl_report_state(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_bool(const struct fl_pg_rows *rows, size_t row, int column);
 
 #endif

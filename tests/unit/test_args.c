@@ -236,19 +236,13 @@ static void test_two_words(void **state)
         const char *line;
         enum fl_command command;
     } CASES[] = {
-        {"enqueue a", FL_COMMAND_ENQUEUE},
-        {"worker", FL_COMMAND_WORKER},
-        {"worker --slots 2", FL_COMMAND_WORKER},
-        {"worker list", FL_COMMAND_WORKER_LIST},
-        {"jobs list", FL_COMMAND_JOBS_LIST},
-        {"--json jobs list", FL_COMMAND_JOBS_LIST},
-        {"jobs show 7", FL_COMMAND_JOBS_SHOW},
-        {"jobs retry", FL_COMMAND_JOBS_RETRY},
-        {"jobs cancel", FL_COMMAND_JOBS_CANCEL},
-        {"jobs purge", FL_COMMAND_JOBS_PURGE},
-        {"jobs pause", FL_COMMAND_JOBS_PAUSE},
-        {"jobs resume", FL_COMMAND_JOBS_RESUME},
-        {"worker list --json", FL_COMMAND_WORKER_LIST},
+        {"enqueue a", FL_COMMAND_ENQUEUE},       {"worker", FL_COMMAND_WORKER},
+        {"worker --slots 2", FL_COMMAND_WORKER}, {"worker list", FL_COMMAND_WORKER_LIST},
+        {"jobs list", FL_COMMAND_JOBS_LIST},     {"--json jobs list", FL_COMMAND_JOBS_LIST},
+        {"jobs show 7", FL_COMMAND_JOBS_SHOW},   {"jobs retry", FL_COMMAND_JOBS_RETRY},
+        {"jobs cancel", FL_COMMAND_JOBS_CANCEL}, {"jobs purge", FL_COMMAND_JOBS_PURGE},
+        {"jobs pause", FL_COMMAND_JOBS_PAUSE},   {"jobs resume", FL_COMMAND_JOBS_RESUME},
+        {"jobs stats", FL_COMMAND_JOBS_STATS},   {"worker list --json", FL_COMMAND_WORKER_LIST},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         if (parse(CASES[i].line) != FL_OK)

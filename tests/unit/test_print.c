@@ -391,6 +391,77 @@ static void test_fitted_table(void **state)
                  "         7  \\x1B[2J\u2026       -  stalled  it wait\u2026\n");
 }
 
+/* ---- told below its line; records ---- */
+
+static void get_event(const void *rows, size_t row, struct fl_cell *cells)
+{
+    static const struct fl_slice WHY[] = {FL_SLICE("cannot read in/x: no such file, and no other either"),
+                                          {NULL, 0},
+                                          FL_SLICE("averyveryverylongword\033 ends"),
+                                          FL_SLICE("")};
+    (void)rows;
+    cells[0] = (struct fl_cell){.type = FL_CELL_NUMBER, .number = (int64_t)row};
+    cells[1] = (struct fl_cell){.type = FL_CELL_TEXT, .text = WHY[row]};
+    cells[2] = (struct fl_cell){.type = FL_CELL_DURATION, .number = row == 1 ? 192000 : -1};
+}
+
+static const struct fl_column EVENTS[] = {
+    {"job", "job_id", FL_COLUMN_RIGHT}, {"why", "why", FL_COLUMN_BELOW}, {NULL, "took_ms", 0}};
+static const struct fl_table EVENT_TABLE = {EVENTS, 3, 4, get_event, NULL};
+
+static void test_below(void **state)
+{
+    (void)state;
+    static const char WHOLE[] = "job  why\n"
+                                "  0  cannot read in/x: no such file, and no other either\n"
+                                "  1  -\n"
+                                "  2  averyveryverylongword\\x1B ends\n"
+                                "  3  \n";
+    assert_table(&EVENT_TABLE, 0, WHOLE);
+    assert_table(&EVENT_TABLE, 56, WHOLE);
+    /* One column less, and it stands below; nothing of it is lost. */
+    assert_table(&EVENT_TABLE, 55,
+                 "job\n"
+                 "  0\n    cannot read in/x: no such file, and no other either\n"
+                 "  1\n"
+                 "  2\n    averyveryverylongword\\x1B ends\n"
+                 "  3\n");
+    assert_table(&EVENT_TABLE, 20,
+                 "job\n"
+                 "  0\n    cannot read\n    in/x: no such\n    file, and no\n    other either\n"
+                 "  1\n"
+                 "  2\n    averyveryverylon\n    gword\\x1B ends\n"
+                 "  3\n");
+}
+
+static void test_record(void **state)
+{
+    (void)state;
+    static const char *const EXPECTED[] = {
+        "  job  0\n  why  cannot read in/x: no such file, and no other either\n", "  job  1\n",
+        "  job  2\n  why  averyveryverylongword\\x1B ends\n", "  job  3\n  why  \n"};
+    for (size_t row = 0; row < 4; row++) {
+        char *printed = NULL;
+        size_t length;
+        FILE *out = open_memstream(&printed, &length);
+        fl_print_record(out, &EVENT_TABLE, row, 2, (struct fl_print_style){.width = 10}); /* it wraps */
+        assert_int_equal(fclose(out), 0);
+        assert_string_equal(printed, EXPECTED[row]);
+        free(printed);
+    }
+}
+
+static void test_fit(void **state)
+{
+    (void)state;
+    assert_int_equal(fl_print_text_fit(FL_SLICE("abc"), 3), 3);
+    assert_int_equal(fl_print_text_fit(FL_SLICE("abc"), 2), 2);
+    assert_int_equal(fl_print_text_fit(FL_SLICE("abc"), 0), 1); /* never nothing */
+    assert_int_equal(fl_print_text_fit(FL_SLICE(""), 5), 0);
+    assert_int_equal(fl_print_text_fit(FL_SLICE("\033a"), 1), 1);
+    assert_int_equal(fl_print_text_fit(FL_SLICE("a\xff\xff"), 8), 2);
+}
+
 static size_t lines_of(const char *text)
 {
     size_t lines = 0;
@@ -597,6 +668,9 @@ int main(void)
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_wide_cell),
         cmocka_unit_test(test_fitted_table),
+        cmocka_unit_test(test_below),
+        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_fit),
         cmocka_unit_test(test_every_width),
         cmocka_unit_test(test_colored_cell),
         cmocka_unit_test(test_duration_and_stamp_in_json),
