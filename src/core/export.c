@@ -59,7 +59,7 @@ static const struct format FORMATS[] = {
                                       "only an object without numbers of extreme size is read"}},
     [FL_FORMAT_TRANSCRIPT_JSON] = {fl_transcript_json_write,
                                    {[LOSS_END] = "a missing end is read as the next start",
-                                    [LOSS_SPEAKER] = "a name without letters is read as none",
+                                    [LOSS_SPEAKER] = "a name of white space is read as none",
                                     [LOSS_ROW] = "a segment without text is dropped"}},
     [FL_FORMAT_SRT] = {fl_srt_write,
                        {CUE_REASONS,
