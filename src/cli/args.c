@@ -119,6 +119,25 @@ static fl_status store_name(const struct fl_option *option, struct fl_args *args
     return FL_OK;
 }
 
+/* What can be written again has shorter names than what can be read: its kind is clear without them. */
+static fl_status store_written(struct fl_args *args, const char *value, struct fl_err *err)
+{
+    static const struct {
+        const char *name;
+        enum fl_format format;
+    } WRITTEN[] = {{"json", FL_FORMAT_TRANSCRIPT_JSON},
+                   {"srt", FL_FORMAT_SRT},
+                   {"vtt", FL_FORMAT_VTT},
+                   {"chapters", FL_FORMAT_CHAPTERS_JSON}};
+    for (size_t i = 0; i < sizeof WRITTEN / sizeof *WRITTEN; i++)
+        if (strcmp(value, WRITTEN[i].name) == 0) {
+            args->format = WRITTEN[i].format;
+            return FL_OK;
+        }
+    return fl_err_set(err, FL_USAGE, "unknown format '%.80s'; --format takes json, srt, vtt or chapters",
+                      value);
+}
+
 static fl_status store_priority(struct fl_args *args, const char *value, struct fl_err *err)
 {
     static const char *const NAMES[] = {"high", "normal", "low"};
@@ -185,6 +204,7 @@ static fl_status store(const struct fl_option *option, struct fl_args *args, con
     case FL_OPTION_KIND:
     case FL_OPTION_FORMAT:
     case FL_OPTION_MODE: return store_name(option, args, value, err);
+    case FL_OPTION_WRITTEN: return store_written(args, value, err);
     case FL_OPTION_NUMBER:
     case FL_OPTION_SECONDS: return store_number(option, place, value, err);
     case FL_OPTION_DURATION: return fl_when_duration(fl_slice_from(value), option->name, place, err);

@@ -57,7 +57,7 @@ struct fl_args {
     /* import, check, enqueue; episode and kind also filter jobs */
     const char *episode;   /* NULL = not given; not checked here: fl_episode_check */
     enum fl_kind kind;     /* FL_KIND_NONE = not given; also the KIND of show and delete */
-    enum fl_format format; /* FL_FORMAT_NONE = not given */
+    enum fl_format format; /* FL_FORMAT_NONE = not given; of show: what is to be written */
     enum fl_mode mode;     /* FL_MODE_CREATE if not given; FL_MODE_DELETE for the command delete */
     int64_t if_version;    /* with FL_MODE_IF_VERSION; else FL_ARGS_NOT_GIVEN */
     bool strict, repair, dry_run;

@@ -151,6 +151,11 @@ static const struct fl_option CHECK_OPTIONS[] = {
     {"rows", 0, FL_OPTION_FLAG, AT(rows), NULL, "print the parsed rows as JSON, one object per file"},
 };
 
+static const struct fl_option SHOW_OPTIONS[] = {
+    {"format", 0, FL_OPTION_WRITTEN, AT(format), "FORMAT",
+     "write the document out again: json, srt or vtt (a transcript), or chapters"},
+};
+
 static const struct fl_option DELETE_OPTIONS[] = {WAIT_LOCK_OPTION};
 
 static const struct fl_option MIGRATE_OPTIONS[] = {
@@ -215,9 +220,12 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
          "Breaks exactly the holder that was seen: it can commit nothing from then on. Its job stays\n"
          "open and starts over. Exit code 3 if the holder has changed since, 0 if there was none.\n",
          1, 1, false, LOCKS_BREAK_OPTIONS, COUNT(LOCKS_BREAK_OPTIONS)},
-    [FL_COMMAND_SHOW] = {"EPISODE [KIND]", "show what is imported: documents and rows",
-                         "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n", 1, 2, true,
-                         NULL, 0},
+    [FL_COMMAND_SHOW] =
+        {"EPISODE [KIND]", "show what is imported: documents and rows",
+         "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n"
+         "--format writes one document to standard output, as Podcasting 2.0 JSON (json, chapters),\n"
+         "SubRip or WebVTT; what a format cannot carry is a warning that names the row.\n",
+         1, 2, true, SHOW_OPTIONS, COUNT(SHOW_OPTIONS)},
     [FL_COMMAND_HISTORY] = {"EPISODE", "show every job, claim and broken lock of an episode, in order",
                             "Exit code 1 if there was none.\n", 1, 1, false, NULL, 0},
     [FL_COMMAND_DELETE] = {"EPISODE [KIND]", "delete what is imported, under the episode's lease",

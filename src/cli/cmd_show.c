@@ -1,6 +1,7 @@
 /* cmd_show.c - what is imported for an episode.
  *
- * Happy path: one snapshot, per document a line about it and its rows; with --json one object per document.
+ * Happy path: one snapshot, per document a line about it and its rows; with --json one object per document;
+ * with --format one document as a file again (show_export.c).
  * Failure modes: nothing imported (exit 1, a message); no server, no schema. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "cli/document_table.h"
 #include "cli/print.h"
 #include "cli/report.h"
+#include "cli/show_export.h"
 #include "io/pg_report.h"
 #include "io/pg_sync.h"
 
@@ -144,5 +146,7 @@ static fl_status show_documents(const struct fl_args *args, struct fl_pg_sync *p
 
 int fl_cmd_show(struct fl_args *args, struct fl_settings *settings)
 {
+    if (args->format != FL_FORMAT_NONE)
+        return fl_show_export(args, settings);
     return fl_report_answer(args, settings, show_documents);
 }
