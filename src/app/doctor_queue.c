@@ -8,7 +8,7 @@ static void judge_workers(const struct fl_doctor_facts *facts, struct fl_verdict
 {
     int64_t alive = facts->redis.workers_alive, dead = facts->redis.workers_dead;
     bool knows_queue = facts->pg_err.code == FL_OK && !facts->pg.queue_trouble.ptr;
-    int64_t waiting = knows_queue ? facts->pg.due + (int64_t)facts->pg.dispatched_count : 0;
+    int64_t waiting = knows_queue ? facts->pg.open_for_workers : 0;
     if (fl_verdict_unseen(verdict, facts->redis.workers_trouble))
         return;
     if (alive == 0 && waiting > 0) {

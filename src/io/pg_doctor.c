@@ -122,28 +122,26 @@ static fl_status backend_pid(struct fl_pg_sync *pg, int64_t *pid, struct fl_err 
 
 /* While both connections stand, a session of the server belongs to one of them: unless somebody in between
  * lends it from transaction to transaction. Such a one gives the second connection the first one's session,
- * or the first one another session each time. */
-static fl_status watch_sessions(struct fl_pg_look *look, struct fl_pg_sync *beside, struct fl_err *err)
+ * or the first one another session each time; or it knows no transactions at all, and refuses BEGIN. */
+static fl_status watch_once(struct fl_pg_look *look, struct fl_pg_sync *beside, struct fl_err *err)
 {
-    int64_t before = 0, during = 0, after = 0;
-    for (int round = 0; round < POOLER_ROUNDS; round++) {
-        fl_status status = backend_pid(look->pg, &before, err);
-        if (status == FL_OK)
-            status = fl_pg_sync_script(beside, "BEGIN", err);
-        if (status == FL_OK)
-            status = backend_pid(beside, &during, err);
-        fl_pg_sync_rollback(beside);
-        if (status == FL_OK)
-            status = backend_pid(look->pg, &after, err);
-        if (status != FL_OK)
-            return status;
-        if (before == during || before != after) {
-            look->facts->pooler = FL_PG_POOLER_TRANSACTION;
-            return FL_OK;
-        }
+    int64_t before = 0, during = 0, after = 0, told = fl_pg_sync_backend_pid(look->pg);
+    fl_status status = backend_pid(look->pg, &before, err);
+    if (status != FL_OK)
+        return status;
+    look->facts->pooler = before == told ? FL_PG_DIRECT : FL_PG_POOLER_SESSION;
+    status = fl_pg_sync_script(beside, "BEGIN", err);
+    bool is_refused = status != FL_OK && before != told;
+    if (status == FL_OK)
+        status = backend_pid(beside, &during, err);
+    fl_pg_sync_rollback(beside);
+    if (status == FL_OK)
+        status = backend_pid(look->pg, &after, err);
+    if (is_refused || (status == FL_OK && (before == during || before != after))) {
+        look->facts->pooler = FL_PG_POOLER_TRANSACTION;
+        return FL_OK;
     }
-    look->facts->pooler = before == fl_pg_sync_backend_pid(look->pg) ? FL_PG_DIRECT : FL_PG_POOLER_SESSION;
-    return FL_OK;
+    return status;
 }
 
 static fl_status look_at_pooler(struct fl_pg_look *look, struct fl_err *err)
@@ -152,7 +150,11 @@ static fl_status look_at_pooler(struct fl_pg_look *look, struct fl_err *err)
     fl_status status = fl_pg_sync_open(&beside, look->dsn, look->timeout_ms, err);
     if (status != FL_OK)
         return status;
-    status = watch_sessions(look, beside, err);
+    for (int i = 0; i < POOLER_ROUNDS && status == FL_OK; i++) {
+        status = watch_once(look, beside, err);
+        if (look->facts->pooler == FL_PG_POOLER_TRANSACTION)
+            break;
+    }
     fl_pg_sync_close(beside);
     return status;
 }

@@ -88,7 +88,8 @@ struct fl_pg_facts {
     struct fl_slice paused_by, paused_reason;
     int64_t paused_ms;
     int64_t due, due_ms; /* jobs that are due and not handed to Redis; age of the oldest */
-    int64_t open, open_ms, open_job;
+    int64_t open, open_for_workers;      /* without those that are scheduled for later */
+    int64_t open_ms, open_job;
     struct fl_slice open_state, open_episode; /* of the oldest */
     int64_t dead_letters;
     int64_t *dispatched; /* jobs that should have an entry in Redis, at most FL_DOCTOR_JOBS */

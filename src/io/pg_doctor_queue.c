@@ -41,7 +41,8 @@ static const char DUE_SQL[] =
     "                           OR coalesce(o.not_before, '-infinity') <= clock_timestamp()))";
 /* A job waits since it was wanted; one that met errors, since the first. */
 static const char OPEN_SQL[] =
-    "SELECT count(*) OVER (), job_id, fenceline.job_state(j), episode_id,"
+    "SELECT count(*) OVER (), count(*) FILTER (WHERE queued) OVER (), job_id, fenceline.job_state(j),"
+    "       episode_id,"
     "       (extract(epoch FROM clock_timestamp() - since.at) * 1000)::bigint"
     "  FROM fenceline.jobs j,"
     "       LATERAL (SELECT CASE WHEN j.last_error IS NULL THEN greatest(j.created_at, j.not_before)"
@@ -120,10 +121,11 @@ static void read_due(struct fl_pg_look *look, const struct fl_pg_rows *rows)
 static void read_open(struct fl_pg_look *look, const struct fl_pg_rows *rows)
 {
     look->facts->open = fl_pg_rows_int64(rows, 0, 0);
-    look->facts->open_job = fl_pg_rows_int64(rows, 0, 1);
-    look->facts->open_state = fl_pg_look_keep(look, rows, 0, 2);
-    look->facts->open_episode = fl_pg_look_keep(look, rows, 0, 3);
-    look->facts->open_ms = fl_pg_rows_int64(rows, 0, 4);
+    look->facts->open_for_workers = fl_pg_rows_int64(rows, 0, 1);
+    look->facts->open_job = fl_pg_rows_int64(rows, 0, 2);
+    look->facts->open_state = fl_pg_look_keep(look, rows, 0, 3);
+    look->facts->open_episode = fl_pg_look_keep(look, rows, 0, 4);
+    look->facts->open_ms = fl_pg_rows_int64(rows, 0, 5);
 }
 
 static void read_dead_letters(struct fl_pg_look *look, const struct fl_pg_rows *rows)
