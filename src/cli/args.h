@@ -33,7 +33,8 @@
     X(SHOW, show, "show")                                                                                    \
     X(HISTORY, history, "history")                                                                           \
     X(DELETE, delete, "delete")                                                                              \
-    X(MIGRATE, migrate, "migrate")
+    X(MIGRATE, migrate, "migrate")                                                                           \
+    X(DOCTOR, doctor, "doctor")
 
 enum fl_command {
 #define X(name, function, words) FL_COMMAND_##name,
@@ -75,7 +76,7 @@ struct fl_args {
     bool pause, resume;
     int64_t slots; /* FL_ARGS_NOT_GIVEN; fl_args_apply puts it into the settings */
 
-    /* jobs: NULL and FL_ARGS_NOT_GIVEN = not given */
+    /* jobs (older_than_ms also doctor): NULL and FL_ARGS_NOT_GIVEN = not given */
     const char *outcome; /* an outcome's name, or "open": checked */
     const char *worker, *error, *reason;
     int64_t older_than_ms, limit;

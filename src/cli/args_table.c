@@ -163,6 +163,11 @@ static const struct fl_option MIGRATE_OPTIONS[] = {
     {"sql", 0, FL_OPTION_FLAG, AT(sql), NULL, "print the SQL of what is pending; change nothing"},
 };
 
+static const struct fl_option DOCTOR_OPTIONS[] = {
+    {"older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION",
+     "from which age on a wait or an open transaction is a problem (default 10m)"},
+};
+
 #define PATH_DETAILS                                                                                         \
     "PATH is a file, a folder (searched with all below it), or - for standard input.\n"                      \
     "Names tell episode and kind: EPISODE.chapters.json, EPISODE.srt, EPISODE.vtt,\n"                        \
@@ -233,4 +238,11 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
                            COUNT(DELETE_OPTIONS)},
     [FL_COMMAND_MIGRATE] = {"", "bring the schema in Postgres up to date", "", 0, 0, false, MIGRATE_OPTIONS,
                             COUNT(MIGRATE_OPTIONS)},
+    [FL_COMMAND_DOCTOR] =
+        {"", "check both servers and the queue for what endangers imports",
+         "A line per finding: ok, warning (works, but will be slower or lose something one day) or\n"
+         "danger (imports fail, or what was acknowledged can be lost), and what to do. Nothing is\n"
+         "changed. With --quiet only what is not ok.\n\n"
+         "Exit codes: 0 all ok, 3 a warning, 1 a danger, 6 a server is away (the other is shown).\n",
+         0, 0, false, DOCTOR_OPTIONS, COUNT(DOCTOR_OPTIONS)},
 };
