@@ -167,6 +167,18 @@ static fl_status store_outcome(struct fl_args *args, const char *value, struct f
         value);
 }
 
+static fl_status store_verdict(struct fl_args *args, const char *value, struct fl_err *err)
+{
+    args->verdict = fl_verdict_from_name(fl_slice_from(value));
+    if (args->verdict != FL_VERDICT_COUNT)
+        return FL_OK;
+    return fl_err_set(
+        err, FL_USAGE,
+        "unknown verdict '%.80s'; --verdict takes healthy, expiring, stalled, orphan, fence-ahead, "
+        "redis-lost or zombie",
+        value);
+}
+
 static fl_status store_number(const struct fl_option *option, int64_t *place, const char *value,
                               struct fl_err *err)
 {
@@ -198,6 +210,7 @@ static fl_status store(const struct fl_option *option, struct fl_args *args, con
     case FL_OPTION_DURATION: return fl_when_duration(fl_slice_from(value), option->name, place, err);
     case FL_OPTION_TIME: return fl_when_time(fl_slice_from(value), option->name, place, err);
     case FL_OPTION_PRIORITY: return store_priority(args, value, err);
+    case FL_OPTION_VERDICT: return store_verdict(args, value, err);
     case FL_OPTION_OUTCOME: return store_outcome(args, value, err);
     }
     return FL_OK;
@@ -341,6 +354,7 @@ fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_e
                              .in_ms = FL_ARGS_NOT_GIVEN,
                              .slots = FL_ARGS_NOT_GIVEN,
                              .older_than_ms = FL_ARGS_NOT_GIVEN,
+                             .verdict = FL_VERDICT_COUNT,
                              .limit = FL_ARGS_NOT_GIVEN,
                              .wait_lock_ms = FL_ARGS_NOT_GIVEN};
     optind = 0; /* glibc: start afresh */

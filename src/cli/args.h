@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "app/settings.h"
+#include "core/verdict.h"
 #include "fenceline/document.h"
 #include "fenceline/err.h"
 #include "fenceline/types.h"
@@ -24,6 +25,10 @@
     X(JOBS_PURGE, jobs_purge, "jobs purge")                                                                  \
     X(JOBS_PAUSE, jobs_pause, "jobs pause")                                                                  \
     X(JOBS_RESUME, jobs_resume, "jobs resume")                                                               \
+    X(LOCKS_LIST, locks_list, "locks list")                                                                  \
+    X(LOCKS_SHOW, locks_show, "locks show")                                                                  \
+    X(LOCKS_WATCH, locks_watch, "locks watch")                                                               \
+    X(LOCKS_BREAK, locks_break, "locks break")                                                               \
     X(SHOW, show, "show")                                                                                    \
     X(HISTORY, history, "history")                                                                           \
     X(DELETE, delete, "delete")                                                                              \
@@ -75,10 +80,14 @@ struct fl_args {
     int64_t older_than_ms, limit;
     bool yes, as_new;
 
+    /* locks */
+    enum fl_verdict verdict; /* FL_VERDICT_COUNT = not given */
+    bool cancel_job;
+
     bool rows;        /* check */
     bool status, sql; /* migrate */
 
-    /* import, check, enqueue: PATH...; show, history, delete: paths[0] is the EPISODE; jobs: JOB... */
+    /* import, check, enqueue: PATH...; show, history, delete, locks: paths[0] is the EPISODE; jobs: JOB... */
     char *const *paths;
     size_t path_count;
 };

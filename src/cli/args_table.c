@@ -125,6 +125,24 @@ static const struct fl_option JOBS_PURGE_OPTIONS[] = {
 
 static const struct fl_option JOBS_PAUSE_OPTIONS[] = {REASON_OPTION};
 
+#define LOCK_FILTERS                                                                                         \
+    {"verdict",   0,         FL_OPTION_VERDICT,                                                              \
+     AT(verdict), "VERDICT", "healthy, expiring, stalled, orphan, fence-ahead, redis-lost or zombie"},       \
+        {"older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION", "held for so long: 90s, 15m"},  \
+        {"worker",   0,      FL_OPTION_TEXT,                                                                 \
+         AT(worker), "NAME", "held by this worker, as a list shows it, or on this host"},                    \
+    {                                                                                                        \
+        "episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "of this episode"                                   \
+    }
+
+static const struct fl_option LOCKS_LIST_OPTIONS[] = {LOCK_FILTERS};
+
+static const struct fl_option LOCKS_BREAK_OPTIONS[] = {
+    {"cancel-job", 0, FL_OPTION_FLAG, AT(cancel_job), NULL, "decide the holder's job as cancelled, too"},
+    REASON_OPTION,
+    YES_OPTION,
+};
+
 static const struct fl_option CHECK_OPTIONS[] = {
     KIND_OPTION,
     FORMAT_OPTION,
@@ -184,6 +202,22 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
     [FL_COMMAND_JOBS_PAUSE] = {"", "make all workers begin nothing new", "", 0, 0, false, JOBS_PAUSE_OPTIONS,
                                COUNT(JOBS_PAUSE_OPTIONS)},
     [FL_COMMAND_JOBS_RESUME] = {"", "let all workers go on", "", 0, 0, false, NULL, 0},
+    [FL_COMMAND_LOCKS_LIST] =
+        {"", "show who holds which episode, and what is wrong with it",
+         "Exit code 3 if somebody should look: stalled, orphan, fence-ahead, redis-lost,\n"
+         "zombie. On a terminal as many columns as fit; --json has all.\n",
+         0, 0, false, LOCKS_LIST_OPTIONS, COUNT(LOCKS_LIST_OPTIONS)},
+    [FL_COMMAND_LOCKS_SHOW] = {"EPISODE", "show all about one episode's lock, and its recent history",
+                               "Exit codes as for locks list; 1 if there is no such episode.\n", 1, 1, false,
+                               NULL, 0},
+    [FL_COMMAND_LOCKS_WATCH] = {"", "the list, refreshed in place",
+                                "Keys: q ends it, space refreshes at once.\n", 0, 0, false,
+                                LOCKS_LIST_OPTIONS, COUNT(LOCKS_LIST_OPTIONS)},
+    [FL_COMMAND_LOCKS_BREAK] =
+        {"EPISODE", "end the claim of whoever holds an episode",
+         "Breaks exactly the holder that was seen: it can commit nothing from then on. Its job stays\n"
+         "open and starts over. Exit code 3 if the holder has changed since, 0 if there was none.\n",
+         1, 1, false, LOCKS_BREAK_OPTIONS, COUNT(LOCKS_BREAK_OPTIONS)},
     [FL_COMMAND_SHOW] =
         {"EPISODE [KIND]", "show what is imported: documents and rows",
          "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n"

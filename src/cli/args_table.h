@@ -17,6 +17,7 @@ enum fl_option_type {
     FL_OPTION_TIME,     /* ISO 8601, as ms since 1970 into an int64_t */
     FL_OPTION_PRIORITY,
     FL_OPTION_OUTCOME, /* checked, and stored as text */
+    FL_OPTION_VERDICT,
 };
 
 struct fl_option {

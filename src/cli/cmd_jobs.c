@@ -15,23 +15,41 @@
 enum { LIMIT = 100, LIMIT_MAX = 1000000 };
 
 static const struct fl_column COLUMNS[] = {
-    {"job", "job_id", true},
-    {"episode", "episode", false},
-    {"kind", "kind", false},
-    {"mode", "mode", false},
-    {"state", "state", false},
-    {"priority", "priority", false},
-    {"attempts", "attempts", true},
-    {"worker", "worker", false},
-    {"created", "created_at", false},
-    {"finished", "finished_at", false},
-    {"retried by", "retried_by", true},
-    {"message", "message", false},
-    {NULL, "last_error", false},
-    {NULL, "source", false},
-    {NULL, "version", true},
-    {NULL, "row_count", true},
+    {"job", "job_id", FL_COLUMN_RIGHT},
+    {"episode", "episode", 0},
+    {"kind", "kind", FL_COLUMN_WHOLE},
+    {"mode", "mode", FL_COLUMN_EXTRA},
+    {"state", "state", 0},
+    {"priority", "priority", FL_COLUMN_EXTRA},
+    {"tries", "attempts", FL_COLUMN_RIGHT},
+    {"age", "age_ms", FL_COLUMN_RIGHT},
+    {"worker", "worker", FL_COLUMN_EXTRA},
+    {"created", "created_at", FL_COLUMN_WHOLE | FL_COLUMN_EXTRA},
+    {"finished", "finished_at", FL_COLUMN_WHOLE | FL_COLUMN_EXTRA},
+    {"retried by", "retried_by", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
+    {"message", "message", 0},
+    {NULL, "last_error", 0},
+    {NULL, "source", 0},
+    {NULL, "version", 0},
+    {NULL, "row_count", 0},
 };
+
+/* Success is plain, trouble is red, what was refused is yellow. */
+static struct fl_cell state_cell(const struct fl_pg_rows *rows, size_t row)
+{
+    static const struct {
+        const char *state;
+        enum fl_color color;
+    } COLORS[] = {
+        {"failed", FL_COLOR_RED},       {"invalid", FL_COLOR_RED},           {"rejected", FL_COLOR_YELLOW},
+        {"cancelled", FL_COLOR_YELLOW}, {"to be tried again", FL_COLOR_RED}, {"running", FL_COLOR_GREEN},
+    };
+    struct fl_cell cell = fl_report_text(rows, row, FL_JOB_STATE);
+    for (size_t i = 0; i < sizeof COLORS / sizeof *COLORS; i++)
+        if (fl_slice_is(cell.text, COLORS[i].state))
+            cell.color = COLORS[i].color;
+    return cell;
+}
 
 static void get_job(const void *rows, size_t row, struct fl_cell *cells)
 {
@@ -39,12 +57,13 @@ static void get_job(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_text(rows, row, FL_JOB_EPISODE);
     *cells++ = fl_report_text(rows, row, FL_JOB_KIND);
     *cells++ = fl_report_text(rows, row, FL_JOB_MODE);
-    *cells++ = fl_report_text(rows, row, FL_JOB_STATE);
+    *cells++ = state_cell(rows, row);
     *cells++ = fl_report_text(rows, row, FL_JOB_PRIORITY);
     *cells++ = fl_report_number(rows, row, FL_JOB_ATTEMPTS);
+    *cells++ = fl_report_duration(rows, row, FL_JOB_AGE_MS);
     *cells++ = fl_report_text(rows, row, FL_JOB_WORKER);
-    *cells++ = fl_report_text(rows, row, FL_JOB_CREATED_AT);
-    *cells++ = fl_report_text(rows, row, FL_JOB_FINISHED_AT);
+    *cells++ = fl_report_stamp(rows, row, FL_JOB_CREATED_AT);
+    *cells++ = fl_report_stamp(rows, row, FL_JOB_FINISHED_AT);
     *cells++ = fl_report_number(rows, row, FL_JOB_RETRIED_BY);
     bool has_message = !fl_pg_rows_is_null(rows, row, FL_JOB_MESSAGE);
     *cells++ = fl_report_text(rows, row, has_message ? FL_JOB_MESSAGE : FL_JOB_LAST_ERROR);
@@ -69,7 +88,7 @@ static fl_status list(const struct fl_args *args, struct fl_pg_sync *pg, struct 
     if (args->json)
         fl_print_json_lines(stdout, &table);
     else if (found)
-        fl_print_table(stdout, &table, 0, fl_print_wants_color(stdout, args->no_color));
+        fl_print_table(stdout, &table, 0, fl_print_style_of(stdout, args->no_color));
     if (!found && !args->quiet && !args->json)
         fputs("fenceline: no such jobs\n", stderr);
     if (is_more && !args->quiet)
@@ -112,10 +131,8 @@ static const struct {
 
 enum { FIELD_COUNT = sizeof FIELDS / sizeof *FIELDS };
 
-static const struct fl_column ATTEMPTS[] = {{"attempt", "attempt", true},
-                                            {"at", "at", false},
-                                            {"worker", "worker", false},
-                                            {"error", "error", false}};
+static const struct fl_column ATTEMPTS[] = {
+    {"attempt", "attempt", FL_COLUMN_RIGHT}, {"at", "at", 0}, {"worker", "worker", 0}, {"error", "error", 0}};
 
 static void get_attempt(const void *rows, size_t row, struct fl_cell *cells)
 {
@@ -125,11 +142,11 @@ static void get_attempt(const void *rows, size_t row, struct fl_cell *cells)
     *cells++ = fl_report_text(rows, row, FL_ATTEMPT_ERROR);
 }
 
-static const struct fl_column CHAIN[] = {{"job", "job_id", true},
-                                         {"state", "state", false},
-                                         {"created", "created_at", false},
-                                         {"finished", "finished_at", false},
-                                         {"message", "message", false}};
+static const struct fl_column CHAIN[] = {{"job", "job_id", FL_COLUMN_RIGHT},
+                                         {"state", "state", 0},
+                                         {"created", "created_at", 0},
+                                         {"finished", "finished_at", 0},
+                                         {"message", "message", 0}};
 
 static void get_link(const void *rows, size_t row, struct fl_cell *cells)
 {
@@ -164,7 +181,7 @@ static void print_job_json(const struct fl_pg_rows *job, const struct fl_table *
 static void print_job(const struct fl_args *args, const struct fl_pg_rows *job,
                       const struct fl_table *attempts, const struct fl_table *chain)
 {
-    bool wants_color = fl_print_wants_color(stdout, args->no_color);
+    struct fl_print_style style = fl_print_style_of(stdout, args->no_color);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         if (fl_pg_rows_is_null(job, 0, FIELDS[i].column))
             continue;
@@ -174,11 +191,11 @@ static void print_job(const struct fl_args *args, const struct fl_pg_rows *job,
     }
     if (attempts->row_count > 0) {
         puts("\nattempts that met an error:");
-        fl_print_table(stdout, attempts, 2, wants_color);
+        fl_print_table(stdout, attempts, 2, style);
     }
     if (chain->row_count > 1) {
         puts("\nretries, each of the one before:");
-        fl_print_table(stdout, chain, 2, wants_color);
+        fl_print_table(stdout, chain, 2, style);
     }
 }
 

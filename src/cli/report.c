@@ -65,6 +65,18 @@ struct fl_cell fl_report_time_ms(const struct fl_pg_rows *rows, size_t row, int 
     return (struct fl_cell){.type = FL_CELL_TIME, .number = fl_pg_rows_int64(rows, row, column)};
 }
 
+struct fl_cell fl_report_duration(const struct fl_pg_rows *rows, size_t row, int column)
+{
+    if (fl_pg_rows_is_null(rows, row, column))
+        return null_cell();
+    return (struct fl_cell){.type = FL_CELL_DURATION, .number = fl_pg_rows_int64(rows, row, column)};
+}
+
+struct fl_cell fl_report_stamp(const struct fl_pg_rows *rows, size_t row, int column)
+{
+    return (struct fl_cell){.type = FL_CELL_STAMP, .text = fl_pg_rows_text(rows, row, column)};
+}
+
 struct fl_cell fl_report_bool(const struct fl_pg_rows *rows, size_t row, int column)
 {
     if (fl_pg_rows_is_null(rows, row, column))

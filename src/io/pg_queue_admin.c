@@ -6,12 +6,17 @@
 
 #include "io/pg_sync.h"
 
+/* clang-format off */
 #define TIME_SQL(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-#define COLUMNS_SQL                                                                                                    \
-    "SELECT job_id, episode_id, kind, mode, if_version, fenceline.job_state(j),"                                       \
-    "       CASE priority WHEN -1 THEN 'high' WHEN 0 THEN 'normal' ELSE 'low' END, attempts, worker,"                  \
-    "       version, row_count, message, last_error, source, octet_length(body)," TIME_SQL("created_at") "," TIME_SQL( \
-        "not_before") "," TIME_SQL("dispatched_at") "," TIME_SQL("started_at") "," TIME_SQL("finished_at") ", coalesce(rank, job_id), retried_by, deaths "
+#define MS_SQL(interval) "(extract(epoch FROM " interval ") * 1000)::bigint"
+#define COLUMNS_SQL \
+    "SELECT job_id, episode_id, kind, mode, if_version, fenceline.job_state(j)," \
+    "       CASE priority WHEN -1 THEN 'high' WHEN 0 THEN 'normal' ELSE 'low' END, attempts, worker," \
+    "       version, row_count, message, last_error, source, octet_length(body)," \
+    "       " TIME_SQL("created_at") ", " TIME_SQL("not_before") ", " TIME_SQL("dispatched_at") "," \
+    "       " TIME_SQL("started_at") ", " TIME_SQL("finished_at") "," \
+    "       coalesce(rank, job_id), retried_by, deaths, " MS_SQL("clock_timestamp() - created_at") " "
+/* clang-format on */
 #define MATCHING_SQL "FROM fenceline.jobs_matching($1, $2, $3, $4, $5, $6::bigint) j "
 
 enum { NUMBER_BYTES = 24, FILTERS = 6, PURGE_BATCH = 10000 };

@@ -43,6 +43,7 @@ enum {
     FL_JOB_RANK,
     FL_JOB_RETRIED_BY,
     FL_JOB_DEATHS,
+    FL_JOB_AGE_MS, /* since it was created */
 };
 
 /* At most limit of them, the newest first. */
