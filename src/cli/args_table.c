@@ -125,12 +125,35 @@ static const struct fl_option JOBS_PURGE_OPTIONS[] = {
 
 static const struct fl_option JOBS_PAUSE_OPTIONS[] = {REASON_OPTION};
 
+#define LOCK_FILTERS                                                                                         \
+    {"verdict",   0,         FL_OPTION_VERDICT,                                                              \
+     AT(verdict), "VERDICT", "healthy, expiring, stalled, orphan, fence-ahead, redis-lost or zombie"},       \
+        {"older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION", "held for so long: 90s, 15m"},  \
+        {"worker",   0,      FL_OPTION_TEXT,                                                                 \
+         AT(worker), "NAME", "held by this worker, as a list shows it, or on this host"},                    \
+    {                                                                                                        \
+        "episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "of this episode"                                   \
+    }
+
+static const struct fl_option LOCKS_LIST_OPTIONS[] = {LOCK_FILTERS};
+
+static const struct fl_option LOCKS_BREAK_OPTIONS[] = {
+    {"cancel-job", 0, FL_OPTION_FLAG, AT(cancel_job), NULL, "decide the holder's job as cancelled, too"},
+    REASON_OPTION,
+    YES_OPTION,
+};
+
 static const struct fl_option CHECK_OPTIONS[] = {
     KIND_OPTION,
     FORMAT_OPTION,
     STRICT_OPTION,
     REPAIR_OPTION,
     {"rows", 0, FL_OPTION_FLAG, AT(rows), NULL, "print the parsed rows as JSON, one object per file"},
+};
+
+static const struct fl_option SHOW_OPTIONS[] = {
+    {"format", 0, FL_OPTION_WRITTEN, AT(format), "FORMAT",
+     "write the document out again: json, srt or vtt (a transcript), or chapters"},
 };
 
 static const struct fl_option DELETE_OPTIONS[] = {WAIT_LOCK_OPTION};
@@ -170,8 +193,10 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
     [FL_COMMAND_WORKER_LIST] = {"", "show the workers: slots, jobs, heartbeats", "", 0, 0, false, NULL, 0},
     [FL_COMMAND_JOBS_LIST] = {"", "list jobs, the newest first", "", 0, 0, false, JOBS_LIST_OPTIONS,
                               COUNT(JOBS_LIST_OPTIONS)},
-    [FL_COMMAND_JOBS_SHOW] = {"JOB", "show one job with every attempt",
+    [FL_COMMAND_JOBS_SHOW] = {"JOB", "show one job: every attempt, claim and phase",
                               "Exit code 1 if there is no such job.\n", 1, 1, false, NULL, 0},
+    [FL_COMMAND_JOBS_STATS] = {"", "show the queue in numbers: depth, age, rate, outcomes, time per phase",
+                               "", 0, 0, false, NULL, 0},
     [FL_COMMAND_JOBS_RETRY] = {"[JOB...]", "give failed jobs new attempts, under new jobs",
                                "Without JOB: all that the filters choose, failed ones by default.\n", 0,
                                SIZE_MAX, false, JOBS_RETRY_OPTIONS, COUNT(JOBS_RETRY_OPTIONS)},
@@ -184,10 +209,29 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
     [FL_COMMAND_JOBS_PAUSE] = {"", "make all workers begin nothing new", "", 0, 0, false, JOBS_PAUSE_OPTIONS,
                                COUNT(JOBS_PAUSE_OPTIONS)},
     [FL_COMMAND_JOBS_RESUME] = {"", "let all workers go on", "", 0, 0, false, NULL, 0},
-    [FL_COMMAND_SHOW] = {"EPISODE [KIND]", "show what is imported: documents and rows",
-                         "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n", 1, 2, true,
-                         NULL, 0},
-    [FL_COMMAND_HISTORY] = {"EPISODE", "show every job and every broken lock of an episode, in order",
+    [FL_COMMAND_LOCKS_LIST] =
+        {"", "show who holds which episode, and what is wrong with it",
+         "Exit code 3 if somebody should look: stalled, orphan, fence-ahead, redis-lost,\n"
+         "zombie. On a terminal as many columns as fit; --json has all.\n",
+         0, 0, false, LOCKS_LIST_OPTIONS, COUNT(LOCKS_LIST_OPTIONS)},
+    [FL_COMMAND_LOCKS_SHOW] = {"EPISODE", "show all about one episode's lock, and its recent history",
+                               "Exit codes as for locks list; 1 if there is no such episode.\n", 1, 1, false,
+                               NULL, 0},
+    [FL_COMMAND_LOCKS_WATCH] = {"", "the list, refreshed in place",
+                                "Keys: q ends it, space refreshes at once.\n", 0, 0, false,
+                                LOCKS_LIST_OPTIONS, COUNT(LOCKS_LIST_OPTIONS)},
+    [FL_COMMAND_LOCKS_BREAK] =
+        {"EPISODE", "end the claim of whoever holds an episode",
+         "Breaks exactly the holder that was seen: it can commit nothing from then on. Its job stays\n"
+         "open and starts over. Exit code 3 if the holder has changed since, 0 if there was none.\n",
+         1, 1, false, LOCKS_BREAK_OPTIONS, COUNT(LOCKS_BREAK_OPTIONS)},
+    [FL_COMMAND_SHOW] =
+        {"EPISODE [KIND]", "show what is imported: documents and rows",
+         "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n"
+         "--format writes one document to standard output, as Podcasting 2.0 JSON (json, chapters),\n"
+         "SubRip or WebVTT; what a format cannot carry is a warning that names the row.\n",
+         1, 2, true, SHOW_OPTIONS, COUNT(SHOW_OPTIONS)},
+    [FL_COMMAND_HISTORY] = {"EPISODE", "show every job, claim and broken lock of an episode, in order",
                             "Exit code 1 if there was none.\n", 1, 1, false, NULL, 0},
     [FL_COMMAND_DELETE] = {"EPISODE [KIND]", "delete what is imported, under the episode's lease",
                            "KIND is chapters or transcript; without it, both.\n", 1, 2, true, DELETE_OPTIONS,

@@ -79,6 +79,7 @@ static void take_batch(struct fl_store_lane *lane, enum fl_store_group group)
         fl_list_remove(&request->link);
         lane->events[lane->count] =
             (struct fl_event){.type = answer_type(group), .op = request->op, .status = FL_LOST};
+        request->backend_pid = lane->pg.backend_pid;
         lane->requests[lane->count++] = request;
         if (request->alone)
             break;
@@ -194,7 +195,8 @@ static bool nothing_waits(const struct fl_pg_store *store)
 
 static void open_one_more(struct fl_pg_store *store)
 {
-    bool too_early = has_open_lane(store) && (int64_t)uv_now(store->loop) - store->failed_open_ms < REOPEN_MS;
+    bool can_wait = has_open_lane(store) || nothing_waits(store);
+    bool too_early = can_wait && (int64_t)uv_now(store->loop) - store->failed_open_ms < REOPEN_MS;
     struct fl_store_lane *closed = NULL;
     for (int i = 0; i < store->lane_count; i++) {
         enum fl_pg_state state = store->lanes[i].pg.state;
@@ -223,7 +225,7 @@ static void dispatch(uv_prepare_t *handle)
         fl_pg_steps_add(store, lane);
         fl_pg_send(&lane->pg);
     }
-    if (!nothing_waits(store))
+    if (!nothing_waits(store) || store->stays_open)
         open_one_more(store);
 }
 
@@ -258,11 +260,12 @@ fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const cha
                                       .batch_end = on_batch_end,
                                       .down = on_down};
         lane->store = store;
-        fl_pg_init(&lane->pg, loop, dsn, timeout_ms, &events);
+        fl_pg_init(&lane->pg, loop, dsn, store->session, timeout_ms, &events);
     }
     char host[128] = "?";
     gethostname(host, sizeof host - 1);
-    snprintf(store->holder, sizeof store->holder, "%s@%s:%ld", name, host, (long)getpid());
+    snprintf(store->session, sizeof store->session, "fenceline %s@%s:%ld", name, host, (long)getpid());
+    store->holder = store->session + strlen("fenceline ");
     store->failed_open_ms = -REOPEN_MS;
     fl_pg_params_init(&store->params);
     uv_prepare_init(loop, &store->dispatch);
