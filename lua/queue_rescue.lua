@@ -1,6 +1,6 @@
 -- PROTOCOL, Jobs: a dispatcher takes the entries of dead workers over; it gives them back once that is on record.
 -- Not by XAUTOCLAIM: that goes by how long an entry has been out, and cannot tell a long import from a dead worker.
--- KEYS: 1 to 3 streams (high, normal, low), 4 workers (by last heartbeat in ms), 5 info (worker -> JSON)
+-- KEYS: 1 to 3 streams (high, normal, low), 4 workers (by last heartbeat in ms)
 -- ARGV: 1 worker, 2 ms after which a worker is dead, 3 how many entries at most
 -- Reply: per entry: stream, entry id, job, dead worker
 local now = redis.call('TIME')
@@ -34,9 +34,5 @@ for stream = 1, 3 do
       end
     end
   end
-end
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', dead_ms - 3600000, 'LIMIT', 0, 100)) do
-  redis.call('ZREM', KEYS[4], name)
-  redis.call('HDEL', KEYS[5], name)
 end
 return reply

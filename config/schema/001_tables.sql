@@ -6,6 +6,7 @@ CREATE TABLE fenceline.episodes (
     fence      bigint NOT NULL DEFAULT 0,
     nonce      text,
     holder     text,
+    job_id     bigint,
     claimed_at timestamptz,
     CHECK (octet_length(episode_id) BETWEEN 1 AND 255),
     CHECK (version >= 0 AND fence >= version)
@@ -15,7 +16,8 @@ COMMENT ON TABLE fenceline.episodes IS
 COMMENT ON COLUMN fenceline.episodes.version IS 'fencing token of the last commit; 0 = nothing was ever committed';
 COMMENT ON COLUMN fenceline.episodes.fence IS 'highest token ever claimed, or raised by a break';
 COMMENT ON COLUMN fenceline.episodes.nonce IS 'nonce of the claim: with fence, the only holder who may commit';
-COMMENT ON COLUMN fenceline.episodes.holder IS 'who claimed: program, host, process, job';
+COMMENT ON COLUMN fenceline.episodes.holder IS 'who claimed last: program@host:process; null = the claim was broken';
+COMMENT ON COLUMN fenceline.episodes.job_id IS 'for which job; once that is decided, nobody holds the episode any more';
 COMMENT ON COLUMN fenceline.episodes.claimed_at IS 'when';
 
 CREATE TABLE fenceline.jobs (
@@ -38,6 +40,10 @@ CREATE TABLE fenceline.jobs (
     message     text,
     version     bigint,
     row_count   integer,
+    token       bigint,
+    lease_ms    integer,
+    claim_ms    integer,
+    load_ms     integer,
     finished_at timestamptz,
     CHECK (octet_length(episode_id) BETWEEN 1 AND 255),
     CHECK (kind IN ('chapters', 'transcript')),
@@ -56,7 +62,26 @@ COMMENT ON COLUMN fenceline.jobs.request IS
     'key of the statement that wrote it: sent again after a lost reply, it finds its rows instead of doubling them';
 COMMENT ON COLUMN fenceline.jobs.outcome IS 'the final answer, written once; null = open';
 COMMENT ON COLUMN fenceline.jobs.message IS 'the answer in words, where the outcome alone does not say it';
+COMMENT ON COLUMN fenceline.jobs.token IS 'fencing token under which its commit ran; null = decided without one';
+COMMENT ON COLUMN fenceline.jobs.lease_ms IS 'until it had the lease, waiting included';
+COMMENT ON COLUMN fenceline.jobs.claim_ms IS 'from the lease to the claim';
+COMMENT ON COLUMN fenceline.jobs.load_ms IS 'to read and parse the input';
 COMMENT ON COLUMN fenceline.jobs.version IS 'version of the document that the answer speaks of';
+
+CREATE TABLE fenceline.lost_claims (
+    lost_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    episode_id text COLLATE "C" NOT NULL,
+    token      bigint NOT NULL,
+    holder     text,
+    job_id     bigint NOT NULL REFERENCES fenceline.jobs ON DELETE CASCADE,
+    claimed_at timestamptz,
+    lost_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lost_to    bigint NOT NULL
+);
+CREATE INDEX lost_claims_by_episode ON fenceline.lost_claims (episode_id, lost_id);
+CREATE INDEX lost_claims_by_job ON fenceline.lost_claims (job_id);
+COMMENT ON TABLE fenceline.lost_claims IS 'Claims that ended without a decision: the episode was claimed again';
+COMMENT ON COLUMN fenceline.lost_claims.lost_to IS 'token of the claim that came after';
 
 CREATE TABLE fenceline.documents (
     episode_id  text COLLATE "C" NOT NULL,

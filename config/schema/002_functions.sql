@@ -34,18 +34,33 @@ BEGIN
 END $$;
 
 -- PROTOCOL 3: claims, one compare-and-set an episode, in the order of the arrays. The caller sorts them by
--- episode id (bytewise), so that two batches cannot deadlock.
+-- episode id (bytewise), so that two batches cannot deadlock. A claim that this one overtakes is kept for the history,
+-- unless its job was decided: most often there is none, since fence = version.
 CREATE FUNCTION fenceline.claim_episodes(
-    episode_ids text[], versions bigint[], fences bigint[], tokens bigint[], nonces text[], holders text[]
+    episode_ids text[], versions bigint[], fences bigint[], tokens bigint[], nonces text[], holder_name text,
+    job_ids bigint[]
 ) RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE
     claimed boolean[] := '{}';
+    e fenceline.episodes;
 BEGIN
     FOR i IN 1 .. cardinality(episode_ids) LOOP
+        e := NULL;
+        IF fences[i] > versions[i] THEN
+            SELECT * INTO e FROM fenceline.episodes
+             WHERE episode_id = episode_ids[i] AND version = versions[i] AND fence = fences[i] AND tokens[i] > fence
+               FOR NO KEY UPDATE;
+        END IF;
         UPDATE fenceline.episodes
-           SET fence = tokens[i], nonce = nonces[i], holder = holders[i], claimed_at = clock_timestamp()
+           SET fence = tokens[i], nonce = nonces[i], holder = holder_name, job_id = job_ids[i],
+               claimed_at = clock_timestamp()
          WHERE episode_id = episode_ids[i] AND version = versions[i] AND fence = fences[i] AND tokens[i] > fence;
         claimed := claimed || FOUND;
+        IF e.job_id IS NOT NULL THEN
+            INSERT INTO fenceline.lost_claims (episode_id, token, holder, job_id, claimed_at, lost_to)
+            SELECT e.episode_id, e.fence, e.holder, e.job_id, e.claimed_at, tokens[i]
+              FROM fenceline.jobs WHERE jobs.job_id = e.job_id AND outcome IS NULL;
+        END IF;
     END LOOP;
     RETURN claimed;
 END $$;
@@ -107,7 +122,8 @@ $$;
 -- status done with outcome imported or deleted: the caller writes the rows (5d). Nothing is written before the
 -- outcome, so that no answer needs a rollback and several commits can share a transaction.
 CREATE FUNCTION fenceline.enter_commit(
-    id bigint, tok bigint, ver bigint, my_nonce text, doc_kind text, doc_sha256 bytea, doc_rows integer
+    id bigint, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_kind text, doc_sha256 bytea,
+    doc_rows integer
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
     j fenceline.jobs;
@@ -139,6 +155,7 @@ BEGIN
     END IF;
     UPDATE fenceline.jobs
        SET outcome = a.outcome, message = a.message, version = a.version, row_count = a.row_count,
+           token = tok, lease_ms = times_ms[1], claim_ms = times_ms[2], load_ms = times_ms[3],
            finished_at = clock_timestamp()
      WHERE job_id = id AND outcome IS NULL;
     IF NOT FOUND THEN
@@ -173,12 +190,13 @@ BEGIN
 END $$;
 
 CREATE FUNCTION fenceline.commit_chapters(
-    id bigint, episode text, tok bigint, ver bigint, my_nonce text, doc_sha256 bytea, doc_format text,
+    id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
+    doc_format text,
     doc_warnings jsonb, starts bigint[], ends bigint[], titles text[], urls text[], imgs text[], tocs boolean[],
     locations text[]
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, 'chapters', doc_sha256,
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'chapters', doc_sha256,
                                                  cardinality(starts));
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
@@ -193,11 +211,12 @@ BEGIN
 END $$;
 
 CREATE FUNCTION fenceline.commit_transcript(
-    id bigint, episode text, tok bigint, ver bigint, my_nonce text, doc_sha256 bytea, doc_format text,
+    id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
+    doc_format text,
     doc_warnings jsonb, starts bigint[], ends bigint[], speakers text[], bodies text[]
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, 'transcript', doc_sha256,
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'transcript', doc_sha256,
                                                  cardinality(starts));
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
@@ -211,10 +230,10 @@ BEGIN
 END $$;
 
 CREATE FUNCTION fenceline.commit_delete(
-    id bigint, episode text, doc_kind text, tok bigint, ver bigint, my_nonce text
+    id bigint, episode text, doc_kind text, tok bigint, ver bigint, my_nonce text, times_ms bigint[]
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, doc_kind, '', 0);
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, '', 0);
 BEGIN
     IF a.status = 'done' AND a.outcome = 'deleted' THEN
         IF doc_kind = 'chapters' THEN

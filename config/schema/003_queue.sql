@@ -275,19 +275,19 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Workers died with these jobs: whoever begins them next must know.
-CREATE FUNCTION fenceline.suspect_jobs(ids bigint[], workers text[]) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
-BEGIN
+-- Workers died with these jobs: whoever begins them next must know. A job whose row is locked is just being decided: it
+-- came as far as its commit, so it is not what kills workers, and nobody waits for it here.
+CREATE FUNCTION fenceline.suspect_jobs(ids bigint[], workers text[]) RETURNS void LANGUAGE sql AS $$
     INSERT INTO fenceline.job_attempts (job_id, attempt, worker, error)
     SELECT j.job_id, j.attempts, u.w, 'the worker died, or was cut off, while it had this job'
       FROM unnest(ids, workers) u (id, w) JOIN fenceline.jobs j ON j.job_id = u.id
      WHERE j.outcome IS NULL;
-    RETURN QUERY
-    UPDATE fenceline.jobs j SET deaths = greatest(j.deaths, 1)
-      FROM unnest(ids) u (id)
-     WHERE j.job_id = u.id AND j.outcome IS NULL
- RETURNING j.job_id;
-END $$;
+    UPDATE fenceline.jobs
+       SET deaths = greatest(deaths, 1)
+     WHERE job_id IN (SELECT job_id FROM fenceline.jobs
+                       WHERE job_id = ANY (ids) AND outcome IS NULL
+                         FOR NO KEY UPDATE SKIP LOCKED);
+$$;
 
 -- Jobs that should have an entry in Redis for at least age_ms.
 CREATE FUNCTION fenceline.dispatched_jobs(age_ms bigint, after bigint, how_many integer)

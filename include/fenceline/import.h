@@ -95,6 +95,13 @@ struct fl_lease {
     int64_t progress_ms;
 };
 
+/* When an attempt reached what; ms of CLOCK_BOOTTIME. For reports only. */
+struct fl_import_times {
+    int64_t started_ms; /* the first read */
+    int64_t leased_ms, claimed_ms;
+    int64_t loaded_ms; /* the commit is due */
+};
+
 enum fl_event_type {
     FL_EVENT_START,
     FL_EVENT_READ,
@@ -224,13 +231,14 @@ struct fl_import {
     struct fl_err want_err;  /* why; its text is the job's message */
     struct fl_answer answer; /* valid in ACK and DONE, unless undecided */
     fl_status undecided;     /* not FL_OK: gave up without an outcome in the row; want_err says why */
-    bool cancel;             /* a cancel was asked for */
-    bool stop;               /* to be handed back undecided, unless its commit was sent */
-    bool stopped;            /* and so it was: undecided, and nothing went wrong */
-    bool gave_up_busy;       /* cancelled because somebody held the episode for too long */
-    bool for_lease;          /* WAIT: a release by the holder wakes this import */
-    const char *note;        /* for the next action */
-    uint32_t attempts;       /* operating errors so far */
+    struct fl_import_times times;
+    bool cancel;       /* a cancel was asked for */
+    bool stop;         /* to be handed back undecided, unless its commit was sent */
+    bool stopped;      /* and so it was: undecided, and nothing went wrong */
+    bool gave_up_busy; /* cancelled because somebody held the episode for too long */
+    bool for_lease;    /* WAIT: a release by the holder wakes this import */
+    const char *note;  /* for the next action */
+    uint32_t attempts; /* operating errors so far */
     uint32_t resolve_attempts;
     uint32_t absences;       /* times that a server was away */
     uint32_t stale_count;    /* claims and leases lost to others */

@@ -17,6 +17,7 @@ struct fl_request {
     void (*done)(struct fl_request *request, struct fl_event *event);
     struct fl_link link; /* adapter's, while it has the request */
     void *adapter;       /* adapter's own, meanwhile */
+    int32_t backend_pid; /* set by the store, for reports: the session of Postgres that works on it; or 0 */
     bool alone;          /* adapter's: shared a transaction that failed, and goes alone now */
 };
 

@@ -49,12 +49,19 @@ static void load(struct fl_work *work)
     else if (!bytes.ptr)
         drive->loaded = fl_file_read(drive->source.path, drive->source.limits.file_bytes, &drive->arena,
                                      &bytes, &drive->load_err);
+    atomic_store(&drive->is_parsing, true);
     if (drive->loaded == FL_OK)
         drive->loaded = fl_parse_document(bytes, &drive->source.hint, &drive->source.limits, &drive->arena,
                                           &drive->document, &drive->load_err);
     if (drive->loaded != FL_OK &&
         drive->source.root) /* whoever reads the job's row did not name the source */
         fl_err_prefix(&drive->load_err, "%s", drive->source.path);
+}
+
+const char *fl_drive_phase(const struct fl_drive *drive)
+{
+    bool is_parsing = drive->import.state == FL_IMPORT_FETCH && atomic_load(&drive->is_parsing);
+    return fl_import_state_name(is_parsing ? FL_IMPORT_PARSE : drive->import.state);
 }
 
 static void on_loaded(struct fl_work *work)
@@ -131,6 +138,7 @@ static bool perform(struct fl_drive *drive, const struct fl_action *action, stru
         drive->request = (struct fl_request){.action = action->type, .op = action->op};
         drive->work.run = load;
         drive->work.done = on_loaded;
+        atomic_store(&drive->is_parsing, false);
         fl_arena_release(&drive->arena);
         drive->ports->pool->start(drive->ports->pool->self, &drive->work);
         return false;
@@ -189,7 +197,10 @@ static void post(struct fl_drive *drive, struct fl_event event)
     do {
         event.now_ms = clock->now_ms(clock->self);
         clock->random(clock->self, event.random);
-        drive->progress += event.type != FL_EVENT_TIME; /* time alone is no progress */
+        if (event.type != FL_EVENT_TIME && event.type != FL_EVENT_RENEWED) { /* neither moves the work */
+            drive->progress++;
+            drive->progress_ms = event.now_ms;
+        }
         event.progress = drive->progress;
         action = fl_import_step(&drive->import, &event);
         if (action.note && drive->ports->note)

@@ -3,6 +3,8 @@
 #ifndef FL_APP_DRIVE_H
 #define FL_APP_DRIVE_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "core/parse.h"
 #include "fenceline/ports.h"
@@ -44,8 +46,10 @@ struct fl_drive {
     struct fl_err load_err;
     struct fl_request request, renewal;
     struct fl_work work;
+    atomic_bool is_parsing; /* set by the thread that loads */
     struct fl_timer timer;
-    uint64_t progress;
+    uint64_t progress;   /* steps so far, */
+    int64_t progress_ms; /* and when the last one was */
     uint32_t renewals_in_flight;
     int64_t started_ms;
     bool is_parked;                       /* waits for another holder's lease, or then for fl_drive_resume */
@@ -70,6 +74,9 @@ void fl_drive_wake(struct fl_drive *drive);
 
 /* A parked import that unpark() refused may go on. */
 void fl_drive_resume(struct fl_drive *drive);
+
+/* What it does now: the core's state, and "parse" while the thread that loads has come that far. Static. */
+const char *fl_drive_phase(const struct fl_drive *drive);
 
 /* Gives back the memory of a drive that is not running. */
 void fl_drive_release(struct fl_drive *drive);

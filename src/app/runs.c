@@ -497,6 +497,15 @@ size_t fl_runs_list(const struct fl_runs *runs, int64_t *job_ids, size_t limit)
     return count;
 }
 
+size_t fl_runs_drives(const struct fl_runs *runs, const struct fl_drive **drives, size_t limit)
+{
+    const struct fl_link *list = &runs->places[FL_RUN_RUNNING];
+    size_t count = 0;
+    for (const struct fl_link *link = list->next; link != list && count < limit; link = link->next)
+        drives[count++] = &FL_CONTAINER(link, struct fl_run, link)->drive;
+    return count;
+}
+
 void fl_runs_apply_settings(struct fl_runs *runs)
 {
     runs->policy = runs->settings->policy;

@@ -113,6 +113,9 @@ size_t fl_runs_count(const struct fl_runs *runs); /* all of them */
 /* At most limit ids of begun jobs; returns how many. */
 size_t fl_runs_list(const struct fl_runs *runs, int64_t *job_ids, size_t limit);
 
+/* The imports that run now; borrowed until the loop turns. Returns how many. */
+size_t fl_runs_drives(const struct fl_runs *runs, const struct fl_drive **drives, size_t limit);
+
 /* Frees all; nothing may be in flight any more. */
 void fl_runs_release(struct fl_runs *runs);
 

@@ -15,7 +15,7 @@
 #include <uv.h>
 
 #include "app/dispatcher.h"
-#include "app/worker_info.h"
+#include "app/process_info.h"
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/slice.h"
@@ -25,7 +25,7 @@
 #include "io/uv_clock.h"
 #include "io/uv_pool.h"
 
-enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, LEAVE_MS = 1000, TROUBLES = 8, NAME_BYTES = 128 };
+enum { EXIT_INTERRUPTED = 130, LAST_GRACE_MS = 5000, LEAVE_MS = 1000, TROUBLES = 8 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_LEAVING, PHASE_OVER };
 
@@ -46,7 +46,8 @@ struct worker {
     struct fl_runs runs;
     struct fl_dispatcher dispatcher;
     struct fl_timer beat, drain;
-    char id[NAME_BYTES], host[64], started_at[32];
+    struct fl_process_name name;
+    char info[FL_PROCESS_INFO_BYTES];
     enum phase phase;
     bool is_known; /* a heartbeat has arrived: the registry has this worker */
     bool has_control, asks_control, control_wanted;
@@ -128,7 +129,7 @@ static void note_health(struct worker *worker)
     if (worker->phase != PHASE_STARTING)
         return;
     worker->phase = PHASE_RUNNING;
-    say(worker, "worker %s ready (%" PRId64 " slots)%s", worker->id, worker->settings.worker.slots,
+    say(worker, "worker %s ready (%" PRId64 " slots)%s", worker->name.id, worker->settings.worker.slots,
         worker->is_paused ? ", paused" : "");
     send_beat(worker); /* the registry knows it as starting */
 }
@@ -148,21 +149,29 @@ static bool is_well(const struct worker *worker)
 static void send_beat(struct worker *worker)
 {
     static const char *const STATES[] = {"starting", "running", "draining", "draining", "draining"};
-    char json[FL_WORKER_INFO_BYTES];
+    const struct fl_drive *drives[FL_PROCESS_INFO_IMPORTS];
+    int64_t jobs[FL_PROCESS_INFO_JOBS];
+    const struct fl_clock_port *clock = &worker->clock.port;
+    const size_t *counts = worker->runs.counts;
     struct fl_err err;
     if (worker->queue.beating || worker->phase >= PHASE_LEAVING)
         return;
     bool is_paused = worker->is_paused && worker->phase == PHASE_RUNNING;
-    const struct fl_worker_info info = {
-        .worker = worker->id,
-        .host = worker->host,
-        .started_at = worker->started_at,
+    const struct fl_process_info info = {
+        .name = &worker->name,
+        .holder = worker->store.holder,
         .state = is_paused ? "paused" : STATES[worker->phase],
         .slots = worker->settings.worker.slots,
-        .runs = &worker->runs,
+        .running = (int64_t)(counts[FL_RUN_BEGINNING] + counts[FL_RUN_RUNNING]),
+        .parked = (int64_t)(counts[FL_RUN_PARKED] + counts[FL_RUN_RESUMABLE] + counts[FL_RUN_HELD]),
+        .jobs = jobs,
+        .job_count = fl_runs_list(&worker->runs, jobs, FL_PROCESS_INFO_JOBS),
+        .drives = drives,
+        .drive_count = fl_runs_drives(&worker->runs, drives, FL_PROCESS_INFO_IMPORTS),
+        .now_ms = clock->now_ms(clock->self),
     };
     bool would_dispatch = is_well(worker) && worker->phase <= PHASE_RUNNING;
-    if (!fl_redis_queue_beat(&worker->queue, fl_worker_info_format(&info, json),
+    if (!fl_redis_queue_beat(&worker->queue, fl_process_info_format(&info, worker->info),
                              worker->settings.worker.dead_ms, would_dispatch, &err))
         on_trouble(worker, &err);
 }
@@ -214,7 +223,7 @@ static void on_control(struct fl_request *request, struct fl_event *event)
         return;
     }
     if (worker->is_paused != worker->control.paused && worker->phase == PHASE_RUNNING)
-        say(worker, "worker %s %s", worker->id, worker->control.paused ? "paused" : "resumed");
+        say(worker, "worker %s %s", worker->name.id, worker->control.paused ? "paused" : "resumed");
     worker->is_paused = worker->control.paused;
     worker->look = true;
     note_health(worker);
@@ -334,14 +343,15 @@ static void on_drain_timer(struct fl_timer *timer)
     struct worker *worker = FL_CONTAINER(timer, struct worker, drain);
     struct fl_clock_port *clock = &worker->clock.port;
     if (worker->phase == PHASE_DRAINING && !worker->runs.is_stopping) {
-        say(worker, "worker %s hands %zu jobs back", worker->id, fl_runs_count(&worker->runs));
+        say(worker, "worker %s hands %zu jobs back", worker->name.id, fl_runs_count(&worker->runs));
         worker->runs.is_stopping = true;
         clock->set(clock->self, timer, clock->now_ms(clock->self) + LAST_GRACE_MS);
         fl_runs_drain(&worker->runs, true);
         fl_pg_store_interrupt(&worker->store); /* a lost commit is still followed to its end */
     } else if (worker->phase == PHASE_DRAINING) {
         /* A server does not answer. What is left has its entry in Redis: others take it over. */
-        say(worker, "worker %s leaves %zu jobs to be taken over", worker->id, fl_runs_count(&worker->runs));
+        say(worker, "worker %s leaves %zu jobs to be taken over", worker->name.id,
+            fl_runs_count(&worker->runs));
         leave(worker);
     } else {
         worker->phase = PHASE_OVER;
@@ -358,7 +368,7 @@ static void begin_drain(struct worker *worker)
     bool is_failing = worker->status != FL_OK;
     worker->phase = PHASE_DRAINING;
     worker->recover_at_ms = 0; /* all of it goes back */
-    say(worker, "worker %s stops: nothing new is begun, %zu jobs are in its hands", worker->id,
+    say(worker, "worker %s stops: nothing new is begun, %zu jobs are in its hands", worker->name.id,
         fl_runs_count(&worker->runs));
     fl_runs_drain(&worker->runs, false);
     int64_t patience_ms = is_failing ? 0 : worker->settings.worker.drain_seconds * 1000;
@@ -437,21 +447,6 @@ static void pump(uv_prepare_t *handle)
 
 /* ---- beginning and end ---- */
 
-static void name_worker(struct worker *worker)
-{
-    uint64_t random[2];
-    worker->clock.port.random(worker->clock.port.self, random);
-    gethostname(worker->host, sizeof worker->host - 1);
-    for (char *c = worker->host; *c; c++)
-        if (*c <= ' ' || *c == ':' || *c == 0x7f)
-            *c = '-';
-    snprintf(worker->id, sizeof worker->id, "%s:%ld:%06" PRIx64, worker->host, (long)getpid(),
-             random[0] >> 40);
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(worker->started_at, sizeof worker->started_at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-}
-
 static void start_parts(struct worker *worker)
 {
     struct fl_queue_events events = {
@@ -462,7 +457,7 @@ static void start_parts(struct worker *worker)
         .beaten = on_beaten,
         .failed = on_trouble,
     };
-    fl_redis_queue_init(&worker->queue, &worker->loop, &worker->lease, worker->id, &events);
+    fl_redis_queue_init(&worker->queue, &worker->loop, &worker->lease, worker->name.id, &events);
     worker->runs.settings = &worker->settings;
     worker->runs.ports = (struct fl_drive_ports){.store = &worker->store.port,
                                                  .lease = &worker->lease.port,
@@ -494,9 +489,9 @@ static fl_status open_all(struct worker *worker)
         return status;
     fl_uv_clock_init(&worker->clock, &worker->loop);
     fl_uv_pool_init(&worker->pool, &worker->loop);
-    name_worker(worker);
+    fl_process_name_init(&worker->name, &worker->clock.port);
     fl_redis_lease_init(&worker->lease, &worker->loop, &worker->address, settings->redis_timeout_ms,
-                        worker->store.holder, worker->id);
+                        worker->store.holder, worker->name.id);
     worker->lease.port.woken = on_woken;
     worker->lease.port.owner = worker;
     worker->lease.told = on_told;
@@ -505,7 +500,8 @@ static fl_status open_all(struct worker *worker)
     worker->listen.listening = on_listening;
     worker->listen.notified = on_notified;
     worker->listen.lost = on_listen_lost;
-    fl_pg_listen_open(&worker->listen, &worker->loop, settings->postgres_dsn, settings->postgres_timeout_ms);
+    fl_pg_listen_open(&worker->listen, &worker->loop, settings->postgres_dsn, worker->store.session,
+                      settings->postgres_timeout_ms);
     fl_redis_lease_subscribe(&worker->lease);
     worker->beat = (struct fl_timer){.fire = on_beat_timer, .at_ms = FL_NEVER_MS};
     worker->drain = (struct fl_timer){.fire = on_drain_timer, .at_ms = FL_NEVER_MS};
@@ -556,7 +552,7 @@ fl_status fl_worker_run(const struct fl_settings *settings, const struct fl_work
     }
     if (status == FL_OK) {
         uv_run(&worker->loop, UV_RUN_DEFAULT);
-        say(worker, "worker %s stopped", worker->id);
+        say(worker, "worker %s stopped", worker->name.id);
         close_all(worker);
         status = worker->status;
     }

@@ -232,6 +232,7 @@ static enum fl_import_state on_granted(struct fl_import *im, const struct fl_eve
     case FL_TOKEN_GOOD: break;
     }
     fl_lease_grant(&im->lease, token, im->policy, ev->now_ms);
+    im->times.leased_ms = ev->now_ms;
     return fl_lease_is_over(&im->lease, ev->now_ms) ? overtaken(im, ev) : FL_IMPORT_CLAIM;
 }
 
@@ -255,9 +256,10 @@ static enum fl_import_state on_lease_seen(struct fl_import *im, const struct fl_
     return ev->lease_seen.mine ? on_granted(im, ev, ev->lease_seen.token) : overtaken(im, ev);
 }
 
-static enum fl_import_state load(struct fl_import *im)
+static enum fl_import_state load(struct fl_import *im, const struct fl_event *ev)
 {
     im->busy_since_ms = FL_NEVER_MS;
+    im->times.claimed_ms = ev->now_ms;
     return im->job.mode == FL_MODE_DELETE ? FL_IMPORT_COMMIT : FL_IMPORT_FETCH;
 }
 
@@ -268,7 +270,7 @@ static enum fl_import_state on_claimed(struct fl_import *im, const struct fl_eve
         return FL_IMPORT_CLAIM_CHECK;
     if (ev->status != FL_OK)
         return retry(im, ev);
-    return ev->claimed.claimed ? load(im) : overtaken(im, ev);
+    return ev->claimed.claimed ? load(im, ev) : overtaken(im, ev);
 }
 
 static enum fl_import_state on_claim_seen(struct fl_import *im, const struct fl_event *ev)
@@ -277,7 +279,7 @@ static enum fl_import_state on_claim_seen(struct fl_import *im, const struct fl_
         return retry(im, ev);
     bool mine =
         fl_fence_is_mine(ev->claim_seen.fence, ev->claim_seen.nonce, im->lease.token, im->lease.nonce);
-    return mine ? load(im) : overtaken(im, ev);
+    return mine ? load(im, ev) : overtaken(im, ev);
 }
 
 /* PROTOCOL 4. Bad input is final at once; a lease that has run out stops the work early. */
@@ -429,6 +431,8 @@ static void enter(struct fl_import *im, const struct fl_event *ev, enum fl_impor
     action->type = STATES[next].action;
     im->op = action->type == FL_ACTION_NONE ? 0 : ++im->last_op;
     action->op = im->op;
+    if (next == FL_IMPORT_COMMIT)
+        im->times.loaded_ms = ev->now_ms;
     if (next == FL_IMPORT_LEASE)
         fl_lease_begin(&im->lease, ev->random, ev->now_ms);
 }
@@ -491,7 +495,10 @@ struct fl_action fl_import_step(struct fl_import *im, const struct fl_event *ev)
     case FL_EVENT_CANCEL: im->cancel = true; break;
     case FL_EVENT_STOP: im->stop = true; break;
     case FL_EVENT_RENEWED: on_renewed(im, ev); break;
-    case FL_EVENT_START: FL_ASSERT(im->state == FL_IMPORT_WAIT && im->last_op == 0); break;
+    case FL_EVENT_START:
+        FL_ASSERT(im->state == FL_IMPORT_WAIT && im->last_op == 0);
+        im->times.started_ms = ev->now_ms;
+        break;
     case FL_EVENT_TIME:
     case FL_EVENT_WOKEN: break;
     default: on_answer(im, ev, &action); break;

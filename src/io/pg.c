@@ -36,11 +36,11 @@ static const char IDENTITY_SQL[] =
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_tick(uv_timer_t *timer);
 
-void fl_pg_init(struct fl_pg *pg, uv_loop_t *loop, const char *dsn, int64_t timeout_ms,
+void fl_pg_init(struct fl_pg *pg, uv_loop_t *loop, const char *dsn, const char *name, int64_t timeout_ms,
                 const struct fl_pg_events *events)
 {
-    *pg =
-        (struct fl_pg){.loop = loop, .dsn = dsn, .timeout_ms = timeout_ms, .events = *events, .poll_fd = -1};
+    *pg = (struct fl_pg){
+        .loop = loop, .dsn = dsn, .name = name, .timeout_ms = timeout_ms, .events = *events, .poll_fd = -1};
     uv_timer_init(loop, &pg->timer);
     pg->timer.data = pg;
 }
@@ -132,7 +132,7 @@ void fl_pg_open(struct fl_pg *pg)
 {
     FL_ASSERT(pg->state == FL_PG_CLOSED);
     const char *keys[] = {"dbname", "application_name", "client_encoding", NULL};
-    const char *values[] = {pg->dsn, "fenceline", "UTF8", NULL};
+    const char *values[] = {pg->dsn, pg->name, "UTF8", NULL};
     pg->conn = PQconnectStartParams(keys, values, 1);
     pg->state = FL_PG_CONNECTING;
     if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD || !watch(pg, UV_WRITABLE))

@@ -47,7 +47,7 @@ enum fl_pg_state { FL_PG_CLOSED, FL_PG_CONNECTING, FL_PG_SETUP, FL_PG_IDLE, FL_P
 
 struct fl_pg {
     uv_loop_t *loop;
-    const char *dsn;
+    const char *dsn, *name;
     int64_t timeout_ms;
     struct fl_pg_events events;
     enum fl_pg_state state;
@@ -65,8 +65,9 @@ struct fl_pg {
     struct fl_err setup_err; /* why this session cannot be used */
 };
 
-/* A closed connection; opens nothing. dsn is borrowed; "" = libpq's own PG* variables. */
-void fl_pg_init(struct fl_pg *pg, uv_loop_t *loop, const char *dsn, int64_t timeout_ms,
+/* A closed connection; opens nothing. dsn and name are borrowed. dsn "" = libpq's own PG* variables; name is
+ * what pg_stat_activity.application_name shows ("fenceline worker@host:pid"), as far as it fits. */
+void fl_pg_init(struct fl_pg *pg, uv_loop_t *loop, const char *dsn, const char *name, int64_t timeout_ms,
                 const struct fl_pg_events *events);
 
 /* Starts to connect. Answers with idle or down, never before it returns. Only when FL_PG_CLOSED. */

@@ -11,34 +11,43 @@
 #include "io/pg_store.h"
 
 #define HEAD_TYPES                                                                                           \
-    FL_OID_INT8, FL_OID_TEXT, FL_OID_INT8, FL_OID_INT8, FL_OID_TEXT, FL_OID_BYTEA, FL_OID_TEXT, FL_OID_TEXT, \
-        FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY
+    FL_OID_INT8, FL_OID_TEXT, FL_OID_INT8, FL_OID_INT8, FL_OID_TEXT, FL_OID_INT8_ARRAY, FL_OID_BYTEA,        \
+        FL_OID_TEXT, FL_OID_TEXT, FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY
 
 #define ANSWER "SELECT status, outcome, message, version, row_count, xid FROM "
 
 static const Oid CHAPTERS_TYPES[] = {HEAD_TYPES,        FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
                                      FL_OID_TEXT_ARRAY, FL_OID_BOOL_ARRAY, FL_OID_TEXT_ARRAY};
 static const Oid TRANSCRIPT_TYPES[] = {HEAD_TYPES, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY};
-static const Oid DELETE_TYPES[] = {FL_OID_INT8, FL_OID_TEXT, FL_OID_TEXT,
-                                   FL_OID_INT8, FL_OID_INT8, FL_OID_TEXT};
+static const Oid DELETE_TYPES[] = {FL_OID_INT8, FL_OID_TEXT, FL_OID_TEXT,      FL_OID_INT8,
+                                   FL_OID_INT8, FL_OID_TEXT, FL_OID_INT8_ARRAY};
 
 static const struct fl_pg_statement COMMIT_CHAPTERS = {
     "fl_commit_chapters",
     ANSWER
-    "fenceline.commit_chapters($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15)",
-    15, CHAPTERS_TYPES};
+    "fenceline.commit_chapters($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16)",
+    16, CHAPTERS_TYPES};
 static const struct fl_pg_statement COMMIT_TRANSCRIPT = {
     "fl_commit_transcript",
-    ANSWER "fenceline.commit_transcript($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12)", 12,
+    ANSWER "fenceline.commit_transcript($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13)", 13,
     TRANSCRIPT_TYPES};
 static const struct fl_pg_statement COMMIT_DELETE = {
-    "fl_commit_delete", ANSWER "fenceline.commit_delete($1, $2, $3, $4, $5, $6)", 6, DELETE_TYPES};
+    "fl_commit_delete", ANSWER "fenceline.commit_delete($1, $2, $3, $4, $5, $6, $7)", 7, DELETE_TYPES};
 
 static void put_claim(struct fl_pg_params *params, const struct fl_import *im)
 {
     fl_pg_params_int8(params, im->lease.token.n);
     fl_pg_params_int8(params, im->version.n);
     fl_pg_params_text(params, fl_slice_from(im->lease.nonce.hex));
+}
+
+static void put_durations(struct fl_pg_params *params, const struct fl_import_times *times)
+{
+    const int64_t points_ms[] = {times->started_ms, times->leased_ms, times->claimed_ms, times->loaded_ms};
+    fl_pg_params_begin_array(params, FL_OID_INT8);
+    for (size_t i = 0; i < 3; i++)
+        fl_pg_params_element_int8(params, points_ms[i + 1] - points_ms[i]);
+    fl_pg_params_end_array(params);
 }
 
 /* documents.warnings: [{"line": 3, "rule": "unsorted", "text": "..."}] */
@@ -127,6 +136,7 @@ static void add_delete(struct fl_pg_store *store, struct fl_pg *pg, const struct
     fl_pg_params_text(&store->params, im->job.episode);
     fl_pg_params_text(&store->params, fl_slice_from(fl_kind_name(im->job.kind)));
     put_claim(&store->params, im);
+    put_durations(&store->params, &im->times);
     add(store, pg, FL_STATEMENT_COMMIT_DELETE, &COMMIT_DELETE);
 }
 
@@ -143,6 +153,7 @@ void fl_pg_commit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct 
     fl_pg_params_int8(params, im->job.job_id);
     fl_pg_params_text(params, im->job.episode);
     put_claim(params, im);
+    put_durations(params, &im->times);
     fl_pg_params_bytea(params, doc->sha256, sizeof doc->sha256);
     fl_pg_params_text(params, fl_slice_from(fl_format_name(doc->format)));
     put_warnings(params, doc);

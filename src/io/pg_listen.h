@@ -19,9 +19,10 @@ struct fl_pg_listen {
     bool is_listening;
 };
 
-/* Starts to connect. dsn is borrowed. Fill owner and the three functions before. The channel is
- * fenceline_queue. */
-void fl_pg_listen_open(struct fl_pg_listen *listen, uv_loop_t *loop, const char *dsn, int64_t timeout_ms);
+/* Starts to connect. dsn and name (as in fl_pg_init) are borrowed. Fill owner and the three functions before.
+ * The channel is fenceline_queue. */
+void fl_pg_listen_open(struct fl_pg_listen *listen, uv_loop_t *loop, const char *dsn, const char *name,
+                       int64_t timeout_ms);
 
 /* Closes for good; run the loop once more before the memory goes. */
 void fl_pg_listen_close(struct fl_pg_listen *listen);

@@ -15,8 +15,8 @@
 
 static const Oid READ_TYPES[] = {FL_OID_INT8_ARRAY};
 static const Oid TEXT_ARRAY_TYPES[] = {FL_OID_TEXT_ARRAY};
-static const Oid CLAIM_TYPES[] = {FL_OID_TEXT_ARRAY, FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY,
-                                  FL_OID_INT8_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY};
+static const Oid CLAIM_TYPES[] = {FL_OID_TEXT_ARRAY, FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY, FL_OID_INT8_ARRAY,
+                                  FL_OID_TEXT_ARRAY, FL_OID_TEXT,       FL_OID_INT8_ARRAY};
 static const Oid DECIDE_TYPES[] = {FL_OID_INT8, FL_OID_TEXT, FL_OID_TEXT};
 static const Oid RESOLVE_TYPES[] = {FL_OID_INT8, FL_OID_INT8, FL_OID_INT8, FL_OID_INT8};
 
@@ -39,8 +39,8 @@ static const struct fl_pg_statement ENSURE = {
 
 static const struct fl_pg_statement CLAIM = {"fl_claim",
                                              "SELECT c FROM unnest(fenceline.claim_episodes($1, $2, $3, $4, "
-                                             "$5, $6)) WITH ORDINALITY AS u (c, i) ORDER BY i",
-                                             6, CLAIM_TYPES};
+                                             "$5, $6, $7)) WITH ORDINALITY AS u (c, i) ORDER BY i",
+                                             7, CLAIM_TYPES};
 
 static const struct fl_pg_statement CLAIM_CHECK = {
     "fl_claim_check",
@@ -123,13 +123,10 @@ static void add_claims(struct fl_pg_store *store, struct fl_store_lane *lane)
     for (int i = 0; i < lane->count; i++)
         fl_pg_params_element_text(params, fl_slice_from(lane->requests[i]->import->lease.nonce.hex));
     fl_pg_params_end_array(params);
-    fl_pg_params_begin_array(params, FL_OID_TEXT);
-    for (int i = 0; i < lane->count; i++) {
-        char holder[300];
-        snprintf(holder, sizeof holder, "%s job %lld", store->holder,
-                 (long long)lane->requests[i]->import->job.job_id);
-        fl_pg_params_element_text(params, fl_slice_from(holder));
-    }
+    fl_pg_params_text(params, fl_slice_from(store->holder));
+    fl_pg_params_begin_array(params, FL_OID_INT8);
+    for (int i = 0; i < lane->count; i++)
+        fl_pg_params_element_int8(params, lane->requests[i]->import->job.job_id);
     fl_pg_params_end_array(params);
     add(store, &lane->pg, FL_STATEMENT_CLAIM, &CLAIM);
 }

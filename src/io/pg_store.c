@@ -79,6 +79,7 @@ static void take_batch(struct fl_store_lane *lane, enum fl_store_group group)
         fl_list_remove(&request->link);
         lane->events[lane->count] =
             (struct fl_event){.type = answer_type(group), .op = request->op, .status = FL_LOST};
+        request->backend_pid = lane->pg.backend_pid;
         lane->requests[lane->count++] = request;
         if (request->alone)
             break;
@@ -258,11 +259,12 @@ fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const cha
                                       .batch_end = on_batch_end,
                                       .down = on_down};
         lane->store = store;
-        fl_pg_init(&lane->pg, loop, dsn, timeout_ms, &events);
+        fl_pg_init(&lane->pg, loop, dsn, store->session, timeout_ms, &events);
     }
     char host[128] = "?";
     gethostname(host, sizeof host - 1);
-    snprintf(store->holder, sizeof store->holder, "%s@%s:%ld", name, host, (long)getpid());
+    snprintf(store->session, sizeof store->session, "fenceline %s@%s:%ld", name, host, (long)getpid());
+    store->holder = store->session + strlen("fenceline ");
     store->failed_open_ms = -REOPEN_MS;
     fl_pg_params_init(&store->params);
     uv_prepare_init(loop, &store->dispatch);

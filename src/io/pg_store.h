@@ -84,7 +84,8 @@ struct fl_pg_store {
     struct fl_store_lane *lanes;
     int lane_count;
     int64_t failed_open_ms; /* loop time of the last failed connect */
-    char holder[256];       /* "import@host:pid", shown to operators */
+    char session[288];      /* "fenceline import@host:pid": what its connections are called */
+    const char *holder;     /* its second half, shown to operators */
     struct fl_pg_params params;
     uint64_t batches, batched; /* transactions or statements sent, and requests in them */
 };

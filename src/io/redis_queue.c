@@ -392,13 +392,9 @@ bool fl_redis_queue_rescue(struct fl_redis_queue *queue, int64_t dead_ms)
 {
     char dead[NUMBER_BYTES], limit[NUMBER_BYTES];
     FL_ASSERT(!queue->rescuing);
-    const struct fl_slice values[] = {STREAMS,
-                                      KEY("workers"),
-                                      KEY("info"),
-                                      fl_slice_from(queue->worker),
-                                      number(dead_ms, dead),
-                                      number(FL_RESCUE_LIMIT, limit)};
-    queue->rescuing = send_script(queue, FL_SCRIPT_QUEUE_RESCUE, 5, 3, values, on_rescued);
+    const struct fl_slice values[] = {STREAMS, KEY("workers"), fl_slice_from(queue->worker),
+                                      number(dead_ms, dead), number(FL_RESCUE_LIMIT, limit)};
+    queue->rescuing = send_script(queue, FL_SCRIPT_QUEUE_RESCUE, 4, 3, values, on_rescued);
     return queue->rescuing;
 }
 

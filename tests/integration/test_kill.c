@@ -463,7 +463,7 @@ static int64_t wait_for_blocked(const char *statement)
         process_sleep_ms(10);
         pid = db_int(fenceline.db,
                      "SELECT coalesce(max(pid), 0) FROM pg_stat_activity"
-                     " WHERE datname = current_database() AND application_name = 'fenceline'"
+                     " WHERE datname = current_database() AND application_name LIKE 'fenceline%'"
                      "   AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'",
                      statement);
     }

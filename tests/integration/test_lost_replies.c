@@ -428,7 +428,7 @@ static int64_t wait_for_waiting(const char *statement, int64_t other_than)
         process_sleep_ms(5);
         pid = db_int(fenceline.db,
                      "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database()"
-                     "   AND application_name = 'fenceline' AND wait_event_type IN ('Lock', 'Timeout')"
+                     "   AND application_name LIKE 'fenceline%' AND wait_event_type IN ('Lock', 'Timeout')"
                      "   AND query LIKE '%' || $1 || '%' AND pid <> $2::bigint",
                      statement, other);
     }

@@ -369,7 +369,7 @@ static void wait_for_blocked(const char *statement)
         process_sleep_ms(5);
         blocked = db_int(fenceline.db,
                          "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                         "   AND application_name = 'fenceline' AND wait_event_type = 'Lock'"
+                         "   AND application_name LIKE 'fenceline%' AND wait_event_type = 'Lock'"
                          "   AND query LIKE '%' || $1 || '%'",
                          statement);
     }

@@ -198,6 +198,32 @@ static void test_redis_is_silent(void **state)
     lose_redis(true);
 }
 
+/* It cannot say that it lives: others take its job, while it is in the middle of its commit. */
+static void test_taken_for_dead(void **state)
+{
+    (void)state;
+    enum { MORE = 60 };
+    struct process *cut_off = start_behind_proxies();
+    PGconn *held = hold_commits();
+    int64_t job = enqueue_one("torn");
+    await_held();
+    struct process *other = start_direct();
+    proxy_block(&proxies[REDIS], PROXY_SILENT);
+    fleet_await(1, "SELECT count(*) FROM fenceline.job_attempts WHERE error LIKE '%worker died%'");
+    let_commit(held);
+    fleet_await_outcome(job, "imported");
+    enqueue_many("while", 5); /* the other goes on */
+    fleet_await_all_decided();
+    assert_false(process_ended(cut_off, 0));
+    proxy_resume(&proxies[REDIS]);
+    fleet_stop_worker(other);
+    enqueue_many("after", MORE); /* and so does the one that is back */
+    fleet_await_all_decided();
+    assert_in_range(count_by(cut_off), MORE, MORE + 1);
+    fleet_stop_worker(cut_off);
+    assert_each_once();
+}
+
 /* ---- cut off from Postgres ---- */
 
 /* The only worker waits, and goes on by itself. */
@@ -391,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_redis_refuses),
         TEST(test_redis_is_silent),
+        TEST(test_taken_for_dead),
         TEST(test_postgres_is_silent),
         TEST(test_stranded_worker),
         TEST(test_stranded_worker_with_jobs),
