@@ -6,7 +6,7 @@
 -- It creates four roles without login. Give them to the users that programs and people log in as:
 --     CREATE ROLE importer LOGIN PASSWORD '...' IN ROLE fenceline_worker;
 --
---     fenceline_reader     show, history, jobs list and show
+--     fenceline_reader     show, history, jobs list and show, migrate --status
 --     fenceline_operator   the same, and jobs retry, cancel, purge, pause and resume, doctor
 --     fenceline_worker     import, delete, enqueue, worker
 --     fenceline_enqueuer   your own programs: SELECT fenceline.enqueue(...), and nothing else
@@ -39,12 +39,10 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA fenceline
 
 GRANT USAGE ON SCHEMA fenceline TO fenceline_reader, fenceline_worker, fenceline_enqueuer;
 
--- Each program looks at the version of the schema first.
-GRANT SELECT (version) ON TABLE fenceline.schema_versions TO fenceline_reader, fenceline_worker;
-
 -- ---- fenceline_reader: looks at everything, changes nothing ----
 
 GRANT SELECT ON TABLE
+    fenceline.schema_versions,
     fenceline.documents,
     fenceline.chapters,
     fenceline.transcript_segments,
@@ -53,7 +51,8 @@ GRANT SELECT ON TABLE
     fenceline.jobs,
     fenceline.job_attempts,
     fenceline.queue_control,
-    fenceline.lock_breaks
+    fenceline.lock_breaks,
+    fenceline.lost_claims
     TO fenceline_reader;
 GRANT EXECUTE ON FUNCTION
     fenceline.jobs_matching,
@@ -73,6 +72,7 @@ GRANT EXECUTE ON FUNCTION
 
 -- ---- fenceline_worker: writes documents, by the functions of the protocol ----
 
+GRANT SELECT (version) ON TABLE fenceline.schema_versions TO fenceline_worker;
 GRANT SELECT (job_id, rank, episode_id, kind, mode, source, outcome, message, version, row_count)
     ON TABLE fenceline.jobs TO fenceline_worker;
 GRANT SELECT (episode_id, version, fence, nonce), INSERT (episode_id) ON TABLE fenceline.episodes TO fenceline_worker;
