@@ -4,7 +4,7 @@
 -- each migrate that changed something; running it twice does no harm:
 --     psql -v ON_ERROR_STOP=1 -f roles.sql DATABASE
 -- It creates four roles without login. Give them to the users that programs and people log in as:
---     CREATE ROLE importer LOGIN PASSWORD '...' IN ROLE fenceline_worker;
+--     CREATE ROLE importer LOGIN IN ROLE fenceline_worker;       then, in psql: \password importer
 --
 --     fenceline_reader     show, history, jobs list and show, migrate --status
 --     fenceline_operator   the same, and jobs retry, cancel, purge, pause and resume, doctor

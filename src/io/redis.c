@@ -416,7 +416,7 @@ static const struct {
     const char *advice;
 } REPLY_ERRORS[] = {
     {"LOADING", FL_UNAVAILABLE, "it is still loading its data"},
-    {"BUSY", FL_UNAVAILABLE, "a script blocks it"},
+    {"BUSY ", FL_UNAVAILABLE, "a script blocks it"},
     {"TRYAGAIN", FL_UNAVAILABLE, "the cluster is being resharded"},
     {"CLUSTERDOWN", FL_UNAVAILABLE, "the cluster is down"},
     {"MASTERDOWN", FL_UNAVAILABLE, "its primary is down"},

@@ -214,7 +214,7 @@ static void test_every_object_is_listed(void **state)
     assert_none(
         "two functions of one name: GRANT ... ON FUNCTION without its parameters cannot tell them apart",
         "SELECT string_agg(proname, ', ') FROM (SELECT proname FROM pg_proc"
-        " WHERE pronamespace = 'fenceline'::regnamespace AND $1 IS NOT NULL"
+        " WHERE pronamespace = 'fenceline'::regnamespace AND $1::text IS NOT NULL"
         " GROUP BY proname HAVING count(*) > 1) p");
 }
 
@@ -233,13 +233,13 @@ static void test_schema_is_closed(void **state)
         "fenceline FROM PUBLIC",
         "SELECT string_agg(proname, ', ') FROM pg_proc p,"
         "       LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
-        " WHERE pronamespace = 'fenceline'::regnamespace AND a.grantee = 0 AND $1 IS NOT NULL");
+        " WHERE pronamespace = 'fenceline'::regnamespace AND a.grantee = 0 AND $1::text IS NOT NULL");
     assert_none(
         "it runs with the owner's rights, but looks names up where its caller likes: SET search_path = "
         "pg_catalog, pg_temp",
         "SELECT string_agg(proname, ', ') FROM pg_proc WHERE pronamespace = 'fenceline'::regnamespace"
         "   AND prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))"
-        "   AND $1 IS NOT NULL");
+        "   AND $1::text IS NOT NULL");
     db_exec(fenceline.db, roles_sql);
     /* resolve_commit ends sessions of the caller's, and job_answer is its part: they write nothing. */
     assert_none(
@@ -250,7 +250,7 @@ static void test_schema_is_closed(void **state)
         "   AND (has_function_privilege('fenceline_worker', oid, 'EXECUTE')"
         "        OR has_function_privilege('fenceline_operator', oid, 'EXECUTE')"
         "        OR has_function_privilege('fenceline_enqueuer', oid, 'EXECUTE'))"
-        "   AND proname NOT IN ('resolve_commit', 'job_answer') AND $1 IS NOT NULL");
+        "   AND proname NOT IN ('resolve_commit', 'job_answer') AND $1::text IS NOT NULL");
     assert_int_equal(db_int(fenceline.db,
                             "SELECT count(*) FROM pg_class c, LATERAL aclexplode(relacl) a"
                             " WHERE relnamespace = 'fenceline'::regnamespace AND a.grantee = 0"),
@@ -336,8 +336,10 @@ static void add_commands(struct words *used, const char *path, char quote)
     bool has_subcommands;
     while (next_literal(&at, quote, literal)) {
         char command[32], subcommand[32];
-        if (!is_command(literal, command, &has_subcommands) || strcmp(command, "auth") == 0)
-            continue; /* everybody may send AUTH */
+        /* Everybody may send AUTH; READONLY is how an error begins. */
+        if (!is_command(literal, command, &has_subcommands) || strcmp(command, "auth") == 0 ||
+            strcmp(command, "readonly") == 0)
+            continue;
         snprintf(name, sizeof name, "%s", command);
         if (has_subcommands && next_literal(&at, quote, literal)) {
             size_t i = 0;
@@ -411,8 +413,8 @@ static void test_worker_imports(void **state)
     fenceline_run(0, "import", "tree");
     fenceline_assert_chapters("ep one", "first", 12);
     fenceline_assert_transcript("ep one", "talk", 30);
-    fenceline_assert_out(fenceline_run(3, "import", chapters), "already imported (12 chapters");
-    fenceline_assert_out(fenceline_run(3, "import", "--dry-run", chapters), "already imported (12 chapters");
+    fenceline_assert_err(fenceline_run(3, "import", chapters), "already imported (12 chapters");
+    fenceline_assert_err(fenceline_run(3, "import", "--dry-run", chapters), "already imported (12 chapters");
     fenceline_run(0, "import", "--dry-run", "--mode", "replace", second);
     fenceline_run(0, "import", "--mode", "replace", second);
     fenceline_assert_chapters("ep one", "second", 5);
@@ -567,9 +569,11 @@ static void test_queue_of_roles(void **state)
     rdb_exec(fenceline.redis, "SCRIPT FLUSH");
     run_as(FL_ROLE_OPERATOR, 0, "jobs", "resume", NULL);
     fleet_await_outcome(paused, "imported");
-    run_as(FL_ROLE_OPERATOR, 0, "jobs", "purge", "--older-than=0s");
     fleet_stop_worker(worker);
     fleet_assert_clean();
+    become(FL_ROLE_OPERATOR);
+    process_release(fenceline_run(0, "jobs", "purge", "--older-than", "0s", "--yes"));
+    assert_int_equal(fenceline_count("jobs"), 0);
     assert_nothing_denied(before);
     free(inline_path);
 }
@@ -598,7 +602,7 @@ static void test_killed_worker(void **state)
 static void test_reader_looks(void **state)
 {
     (void)state;
-    static const char *const COMMANDS[][5] = {
+    static const char *const COMMANDS[][6] = {
         {"show", "ep1"},
         {"show", "ep1", "--json"},
         {"show", "ep1", "transcript"},
@@ -629,16 +633,15 @@ static void test_reader_looks(void **state)
 
 /* ---- what does not: Postgres ---- */
 
-/* Of these, nothing works for any role. %s: each table. */
+/* Of these, nothing works for any role, but that a worker may name a new episode. %s: each table. */
 static const char *const NO_WRITE[] = {
-    "INSERT INTO fenceline.%s SELECT * FROM fenceline.%s",
+    "INSERT INTO fenceline.%s DEFAULT VALUES",
     "DELETE FROM fenceline.%s",
     "TRUNCATE fenceline.%s",
     "DROP TABLE fenceline.%s",
     "ALTER TABLE fenceline.%s ADD COLUMN extra text",
     "CREATE TRIGGER extra BEFORE UPDATE ON fenceline.%s EXECUTE FUNCTION "
     "suppress_redundant_updates_trigger()",
-    "LOCK fenceline.%s IN SHARE MODE",
 };
 
 static const char *const NOBODY_MAY[] = {
@@ -764,7 +767,9 @@ static void test_postgres_refuses(void **state)
             for (size_t i = 0; i < COUNT(NO_WRITE); i++) {
                 const char *name = PQgetvalue(tables, table, 0);
                 char sql[SQL_BYTES];
-                snprintf(sql, sizeof sql, NO_WRITE[i], name, name);
+                if (user == FL_ROLE_WORKER && i == 0 && strcmp(name, "episodes") == 0)
+                    continue;
+                snprintf(sql, sizeof sql, NO_WRITE[i], name);
                 assert_refused(conn, user, sql);
             }
         for (size_t i = 0; i < COUNT(NOBODY_MAY); i++)
@@ -855,7 +860,6 @@ static void test_redis_refuses(void **state)
         "RANDOMKEY",
         "DBSIZE",
         "SHUTDOWN NOSAVE",
-        "DEBUG SLEEP 1",
         "SAVE",
         "REPLICAOF 127.0.0.1 1",
         "ACL LIST",
@@ -879,7 +883,6 @@ static void test_redis_refuses(void **state)
         "XTRIM fenceline:{queue}:normal MAXLEN 0",
         "XINFO STREAM fenceline:{queue}:normal",
         "PSUBSCRIBE *",
-        "EXEC",
     };
     static const char *const NO_KEY[] = {
         "GET other",          "SET other 1",      "GET fenceline",      "DEL other fenceline:{a}:x",
@@ -953,14 +956,30 @@ static void test_program_says_what_redis_lacks(void **state)
     make_redis_user();
     rdb_exec(fenceline.redis, "ACL SETUSER fenceline -hgetall");
     fenceline_assert_err(fenceline_run(2, "worker", "list"), "'hgetall'");
-    make_redis_user();
+}
+
+/* A worker does not begin without a right; one that loses a right says so, and goes on once it has it back.
+ */
+static void test_worker_says_what_redis_lacks(void **state)
+{
+    (void)state;
+    free(fenceline_write_chapters("ep1", "first", 3));
+    become(FL_ROLE_WORKER);
     rdb_exec(fenceline.redis, "ACL SETUSER fenceline -xreadgroup");
-    struct process *worker = fleet_launch_worker(NULL);
-    process_wait_for_output(worker, "this Redis user lacks a right", FLEET_WAIT_MS);
+    struct process *worker = fenceline_finish(fleet_launch_worker(NULL), 2);
+    fenceline_assert_err(worker, "this Redis user lacks a right");
+    fenceline_assert_err(worker, "config/redis.acl");
+    fenceline_assert_not_err(worker, "BUSYGROUP");
     make_redis_user();
-    int64_t job = enqueue_as(FL_ROLE_ENQUEUER, "ep2", "ep1.chapters.json", "create");
-    fleet_await_outcome(job, "imported"); /* it goes on by itself */
+    worker = fleet_start_worker();
+    rdb_exec(fenceline.redis, "ACL SETUSER fenceline -xreadgroup");
+    int64_t job = enqueue_as(FL_ROLE_ENQUEUER, "ep1", "ep1.chapters.json", "create");
+    fenceline_assert_err(fenceline_finish(worker, 2), "this Redis user lacks a right");
+    make_redis_user();
+    worker = fleet_start_worker();
+    fleet_await_outcome(job, "imported");
     fleet_stop_worker(worker);
+    fleet_assert_clean();
 }
 
 /* ---- no right is too many: Postgres ---- */
@@ -1110,6 +1129,11 @@ static int role_of(const struct fl_pg_grant *grant)
     LIB_FAIL("config/roles.sql knows a role that the program does not: %.*s", FL_ARGS(grant->role));
 }
 
+static bool names(struct fl_slice text, struct fl_slice part)
+{
+    return part.len == 0 || memmem(text.ptr, text.len, part.ptr, part.len) != NULL;
+}
+
 /* Without this one right something is refused, and the comparison names it and nothing else. */
 static void assert_missed(PGconn *conn, struct fl_pg_sync *pg, const struct fl_pg_grant *grant, int role)
 {
@@ -1121,9 +1145,8 @@ static void assert_missed(PGconn *conn, struct fl_pg_sync *pg, const struct fl_p
                  FL_ARGS(grant->object));
     if (is_role_of_ours)
         assert_true(rights.missing > 10); /* all that it brings */
-    else if (rights.missing != 1 || rights.grant_count != 1 ||
-             !memmem(rights.grants[0].ptr, rights.grants[0].len, grant->object.ptr, grant->object.len) ||
-             !memmem(rights.grants[0].ptr, rights.grants[0].len, grant->column.ptr, grant->column.len))
+    else if (rights.missing != 1 || rights.grant_count != 1 || !names(rights.grants[0], grant->object) ||
+             !names(rights.grants[0], grant->column))
         fail_msg("without %.*s on %.*s %zu rights are missing: %.*s", FL_ARGS(grant->privilege),
                  FL_ARGS(grant->object), rights.missing, FL_ARGS(rights.grants[0]));
     assert_non_null(rights.advice.ptr);
@@ -1372,10 +1395,6 @@ static void test_redis_advice(void **state)
     assert_true(reply && reply->type == REDIS_REPLY_STATUS);
     freeReplyObject(reply);
     assert_int_equal(redis_check(url).missing_count, 0);
-    char *held = rdb_text(fenceline.redis, "EVAL %s 0",
-                          "for _, user in ipairs(redis.call('ACL', 'LIST')) do"
-                          "  if string.match(user, '^user guest ') then return user end end");
-    free(held); /* NULL where scripts may not ask; the next lines do */
     redisContext *guest = rdb_open(services_redis_port(&fenceline.services));
     rdb_exec(guest, "AUTH guest %s", REDIS_PASSWORD);
     reply = redisCommand(guest, "GET other:x");
@@ -1432,6 +1451,7 @@ int main(void)
         TEST(test_migrate_is_for_the_owner),
         TEST(test_redis_refuses),
         TEST(test_program_says_what_redis_lacks),
+        TEST(test_worker_says_what_redis_lacks),
         TEST(test_postgres_needs_each_right),
         TEST(test_each_function_is_called),
         TEST(test_postgres_advice),
