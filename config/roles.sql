@@ -6,8 +6,8 @@
 -- It creates four roles without login. Give them to the users that programs and people log in as:
 --     CREATE ROLE importer LOGIN IN ROLE fenceline_worker;       then, in psql: \password importer
 --
---     fenceline_reader     show, history, jobs list and show, migrate --status
---     fenceline_operator   the same, and jobs retry, cancel, purge, pause and resume, doctor
+--     fenceline_reader     show, history, jobs list, show and stats, locks list, show and watch, migrate --status
+--     fenceline_operator   the same, and jobs retry, cancel, purge, pause and resume, locks break, doctor
 --     fenceline_worker     import, delete, enqueue, worker
 --     fenceline_enqueuer   your own programs: SELECT fenceline.enqueue(...), and nothing else
 --
@@ -52,22 +52,28 @@ GRANT SELECT ON TABLE
     fenceline.job_attempts,
     fenceline.queue_control,
     fenceline.lock_breaks,
-    fenceline.lost_claims
+    fenceline.lost_claims,
+    fenceline.open_claims
     TO fenceline_reader;
 GRANT EXECUTE ON FUNCTION
     fenceline.jobs_matching,
     fenceline.job_state,
+    fenceline.job_phases,
+    fenceline.ms_between,
     fenceline.retry_chain
     TO fenceline_reader;
 
--- ---- fenceline_operator: changes what becomes of jobs, and no document ----
+-- ---- fenceline_operator: changes what becomes of jobs and claims, and no document ----
 
 GRANT fenceline_reader TO fenceline_operator;
 GRANT EXECUTE ON FUNCTION
     fenceline.retry_jobs,
     fenceline.cancel_jobs,
     fenceline.purge_jobs,
-    fenceline.set_paused
+    fenceline.set_paused,
+    fenceline.break_claim,
+    fenceline.episode_locker,
+    fenceline.dispatched_jobs -- doctor
     TO fenceline_operator;
 
 -- ---- fenceline_worker: writes documents, by the functions of the protocol ----
@@ -118,7 +124,7 @@ REVOKE ALL ON FUNCTION
 
 COMMIT;
 
--- `doctor` and `locks` show sessions of other users: how long, what they wait for. Without this right they say that they
--- cannot see. It holds for the whole server, all databases, so it takes an administrator to grant it; strike it out if
--- operators may not see what others run.
-GRANT pg_read_all_stats TO fenceline_operator;
+-- Rights on the whole server, all databases, so that it takes an administrator to grant them; strike them out if operators
+-- may not have them. Without the first, `doctor` and `locks` say less of sessions of other users: how long, what they wait
+-- for. Without the second, `locks break` names the session that is stuck in a commit, for an administrator to end it.
+GRANT pg_read_all_stats, pg_signal_backend TO fenceline_operator;

@@ -37,6 +37,28 @@ CREATE FUNCTION fenceline.job_state(j fenceline.jobs) RETURNS text LANGUAGE sql 
                 ELSE 'waiting' END
 $$;
 
+-- From a to b in ms; null where one of them is, or b came first.
+CREATE FUNCTION fenceline.ms_between(a timestamptz, b timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN b >= a THEN (extract(epoch FROM b - a) * 1000)::bigint END
+$$;
+
+-- How long a job was in each phase, in ms, in order; null = not known. waiting: until a worker began it last; commit: what
+-- that attempt had left after lease, claim and load; total: from the moment it was due. An import in its own process is
+-- not begun by a worker: its waiting and its commit are not known. (Not of whole rows, so that many can be sorted.)
+CREATE FUNCTION fenceline.job_phases(
+    due_at timestamptz, started_at timestamptz, finished_at timestamptz, token bigint, lease_ms integer,
+    claim_ms integer, load_ms integer
+) RETURNS TABLE (place integer, phase text, ms bigint) LANGUAGE sql IMMUTABLE AS $$
+    VALUES (1, 'waiting', fenceline.ms_between(due_at, started_at)),
+           (2, 'lease', lease_ms::bigint),
+           (3, 'claim', claim_ms::bigint),
+           (4, 'load', load_ms::bigint),
+           (5, 'commit', CASE WHEN token IS NOT NULL AND started_at <= finished_at THEN
+                             greatest(fenceline.ms_between(started_at, finished_at) - coalesce(lease_ms, 0)
+                                      - coalesce(claim_ms, 0) - coalesce(load_ms, 0), 0) END),
+           (6, 'total', fenceline.ms_between(due_at, finished_at))
+$$;
+
 -- A job, those it retries, and those that retry it, in order. Purged ones are missing, and what was before them.
 CREATE FUNCTION fenceline.retry_chain(id bigint) RETURNS SETOF fenceline.jobs LANGUAGE sql STABLE AS $$
     WITH RECURSIVE

@@ -487,6 +487,7 @@ static fl_status open_all(struct worker *worker)
                          (int)settings->postgres_connections, "worker", &worker->err);
     if (status != FL_OK)
         return status;
+    worker->store.stays_open = true;
     fl_uv_clock_init(&worker->clock, &worker->loop);
     fl_uv_pool_init(&worker->pool, &worker->loop);
     fl_process_name_init(&worker->name, &worker->clock.port);

@@ -84,9 +84,9 @@ size_t fl_json_escape(uint32_t character, char out[FL_JSON_ESCAPE_BYTES])
         out[1] = SHORT_FORMS[i][1];
         return 2;
     }
-    if (!fl_utf8_is_control(character))
+    if (!fl_utf8_is_control(character) && !fl_utf8_turns_direction(character))
         return 0;
-    out[1] = 'u'; /* every control character lies below U+10000 */
+    out[1] = 'u'; /* all of them lie below U+10000 */
     for (int i = 0; i < 4; i++)
         out[2 + i] = "0123456789abcdef"[character >> (12 - 4 * i) & 0xf];
     return FL_JSON_ESCAPE_BYTES;
@@ -97,7 +97,17 @@ static bool is_plain(char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static void put_valid(struct fl_json_writer *writer, struct fl_slice text)
+/* The escape of a character inside JSON text. There quotes and backslashes are syntax, and a line end or tab
+ * can only be space between values. */
+static size_t escape_json(uint32_t character, char out[FL_JSON_ESCAPE_BYTES])
+{
+    if (character >= 0x7f)
+        return fl_json_escape(character, out);
+    out[0] = ' ';
+    return character < 0x20;
+}
+
+static void put_valid(struct fl_json_writer *writer, struct fl_slice text, bool is_json)
 {
     const char *run = text.ptr;
     while (text.len) {
@@ -108,7 +118,8 @@ static void put_valid(struct fl_json_writer *writer, struct fl_slice text)
             continue;
         }
         char escape[FL_JSON_ESCAPE_BYTES];
-        size_t escape_bytes = fl_json_escape(fl_utf8_next(&text), escape);
+        uint32_t character = fl_utf8_next(&text);
+        size_t escape_bytes = is_json ? escape_json(character, escape) : fl_json_escape(character, escape);
         if (!escape_bytes)
             continue;
         put(writer, (struct fl_slice){run, (size_t)(at - run)});
@@ -118,12 +129,11 @@ static void put_valid(struct fl_json_writer *writer, struct fl_slice text)
     put(writer, (struct fl_slice){run, (size_t)(text.ptr - run)});
 }
 
-static void put_string(struct fl_json_writer *writer, struct fl_slice text)
+static void put_safe(struct fl_json_writer *writer, struct fl_slice text, bool is_json)
 {
-    putc('"', writer->out);
     while (text.len) {
         size_t valid_bytes = fl_utf8_valid_prefix(text);
-        put_valid(writer, (struct fl_slice){text.ptr, valid_bytes});
+        put_valid(writer, (struct fl_slice){text.ptr, valid_bytes}, is_json);
         text.ptr += valid_bytes;
         text.len -= valid_bytes;
         if (!text.len)
@@ -134,6 +144,12 @@ static void put_string(struct fl_json_writer *writer, struct fl_slice text)
         text.ptr += bad_bytes;
         text.len -= bad_bytes;
     }
+}
+
+static void put_string(struct fl_json_writer *writer, struct fl_slice text)
+{
+    putc('"', writer->out);
+    put_safe(writer, text, false);
     putc('"', writer->out);
 }
 
@@ -178,7 +194,7 @@ void fl_json_write_null(struct fl_json_writer *writer)
 void fl_json_write_raw(struct fl_json_writer *writer, struct fl_slice json)
 {
     begin_value(writer);
-    put(writer, json.ptr ? json : FL_SLICE("null"));
+    put_safe(writer, json.ptr ? json : FL_SLICE("null"), true);
 }
 
 void fl_json_write_end_line(struct fl_json_writer *writer)

@@ -40,9 +40,9 @@ void fl_json_write_end_array(struct fl_json_writer *writer);
 /* Name of the next value of an object; escaped as a string is. */
 void fl_json_write_name(struct fl_json_writer *writer, const char *name);
 
-/* A string; null for the absent slice. Quotes, backslashes and everything that fl_utf8_is_control names are
- * escaped, so that a line stays one line and a terminal stays as it is; each piece of invalid UTF-8 becomes
- * U+FFFD. */
+/* A string; null for the absent slice. Quotes, backslashes, control characters and what turns the direction
+ * of writing are escaped, so that a line stays one line and a terminal stays as it is; each piece of invalid
+ * UTF-8 becomes U+FFFD. */
 void fl_json_write_string(struct fl_json_writer *writer, struct fl_slice text);
 
 /* A whole number, with all its digits (readers that count in doubles are exact below 2^53 only). */
@@ -54,8 +54,8 @@ void fl_json_write_bool(struct fl_json_writer *writer, bool value);
 /* null. */
 void fl_json_write_null(struct fl_json_writer *writer);
 
-/* A value that is JSON already, byte by byte as given (it must hold no line end); null for the absent slice.
- */
+/* A value that is JSON already: as given, but safe as a string is, with \u escapes (which mean the same) for
+ * what would steer a terminal and spaces for line ends; null for the absent slice. */
 void fl_json_write_raw(struct fl_json_writer *writer, struct fl_slice json);
 
 /* Ends the line after one complete document; the writer may be used for the next. */

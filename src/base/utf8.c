@@ -155,3 +155,9 @@ bool fl_utf8_is_control(uint32_t character)
     return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x2028 ||
            character == 0x2029;
 }
+
+bool fl_utf8_turns_direction(uint32_t character)
+{
+    return character == 0x61c || character == 0x200e || character == 0x200f ||
+           (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x206f);
+}

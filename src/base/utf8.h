@@ -28,4 +28,7 @@ bool fl_utf8_is_letter(uint32_t character);
 /* A control character: C0, DEL, C1, and the line and paragraph separators U+2028/2029. */
 bool fl_utf8_is_control(uint32_t character);
 
+/* Marks and overrides that turn the direction of writing: with them a line can read other than it is. */
+bool fl_utf8_turns_direction(uint32_t character);
+
 #endif

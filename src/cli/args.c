@@ -119,6 +119,25 @@ static fl_status store_name(const struct fl_option *option, struct fl_args *args
     return FL_OK;
 }
 
+/* What can be written again has shorter names than what can be read: its kind is clear without them. */
+static fl_status store_written(struct fl_args *args, const char *value, struct fl_err *err)
+{
+    static const struct {
+        const char *name;
+        enum fl_format format;
+    } WRITTEN[] = {{"json", FL_FORMAT_TRANSCRIPT_JSON},
+                   {"srt", FL_FORMAT_SRT},
+                   {"vtt", FL_FORMAT_VTT},
+                   {"chapters", FL_FORMAT_CHAPTERS_JSON}};
+    for (size_t i = 0; i < sizeof WRITTEN / sizeof *WRITTEN; i++)
+        if (strcmp(value, WRITTEN[i].name) == 0) {
+            args->format = WRITTEN[i].format;
+            return FL_OK;
+        }
+    return fl_err_set(err, FL_USAGE, "unknown format '%.80s'; --format takes json, srt, vtt or chapters",
+                      value);
+}
+
 static fl_status store_priority(struct fl_args *args, const char *value, struct fl_err *err)
 {
     static const char *const NAMES[] = {"high", "normal", "low"};
@@ -148,6 +167,18 @@ static fl_status store_outcome(struct fl_args *args, const char *value, struct f
         value);
 }
 
+static fl_status store_verdict(struct fl_args *args, const char *value, struct fl_err *err)
+{
+    args->verdict = fl_verdict_from_name(fl_slice_from(value));
+    if (args->verdict != FL_VERDICT_COUNT)
+        return FL_OK;
+    return fl_err_set(
+        err, FL_USAGE,
+        "unknown verdict '%.80s'; --verdict takes healthy, expiring, stalled, orphan, fence-ahead, "
+        "redis-lost or zombie",
+        value);
+}
+
 static fl_status store_number(const struct fl_option *option, int64_t *place, const char *value,
                               struct fl_err *err)
 {
@@ -173,11 +204,13 @@ static fl_status store(const struct fl_option *option, struct fl_args *args, con
     case FL_OPTION_KIND:
     case FL_OPTION_FORMAT:
     case FL_OPTION_MODE: return store_name(option, args, value, err);
+    case FL_OPTION_WRITTEN: return store_written(args, value, err);
     case FL_OPTION_NUMBER:
     case FL_OPTION_SECONDS: return store_number(option, place, value, err);
     case FL_OPTION_DURATION: return fl_when_duration(fl_slice_from(value), option->name, place, err);
     case FL_OPTION_TIME: return fl_when_time(fl_slice_from(value), option->name, place, err);
     case FL_OPTION_PRIORITY: return store_priority(args, value, err);
+    case FL_OPTION_VERDICT: return store_verdict(args, value, err);
     case FL_OPTION_OUTCOME: return store_outcome(args, value, err);
     }
     return FL_OK;
@@ -321,6 +354,7 @@ fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_e
                              .in_ms = FL_ARGS_NOT_GIVEN,
                              .slots = FL_ARGS_NOT_GIVEN,
                              .older_than_ms = FL_ARGS_NOT_GIVEN,
+                             .verdict = FL_VERDICT_COUNT,
                              .limit = FL_ARGS_NOT_GIVEN,
                              .wait_lock_ms = FL_ARGS_NOT_GIVEN};
     optind = 0; /* glibc: start afresh */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "app/settings.h"
+#include "core/verdict.h"
 #include "fenceline/document.h"
 #include "fenceline/err.h"
 #include "fenceline/types.h"
@@ -19,15 +20,21 @@
     X(WORKER_LIST, worker_list, "worker list")                                                               \
     X(JOBS_LIST, jobs_list, "jobs list")                                                                     \
     X(JOBS_SHOW, jobs_show, "jobs show")                                                                     \
+    X(JOBS_STATS, jobs_stats, "jobs stats")                                                                  \
     X(JOBS_RETRY, jobs_retry, "jobs retry")                                                                  \
     X(JOBS_CANCEL, jobs_cancel, "jobs cancel")                                                               \
     X(JOBS_PURGE, jobs_purge, "jobs purge")                                                                  \
     X(JOBS_PAUSE, jobs_pause, "jobs pause")                                                                  \
     X(JOBS_RESUME, jobs_resume, "jobs resume")                                                               \
+    X(LOCKS_LIST, locks_list, "locks list")                                                                  \
+    X(LOCKS_SHOW, locks_show, "locks show")                                                                  \
+    X(LOCKS_WATCH, locks_watch, "locks watch")                                                               \
+    X(LOCKS_BREAK, locks_break, "locks break")                                                               \
     X(SHOW, show, "show")                                                                                    \
     X(HISTORY, history, "history")                                                                           \
     X(DELETE, delete, "delete")                                                                              \
-    X(MIGRATE, migrate, "migrate")
+    X(MIGRATE, migrate, "migrate")                                                                           \
+    X(DOCTOR, doctor, "doctor")
 
 enum fl_command {
 #define X(name, function, words) FL_COMMAND_##name,
@@ -51,7 +58,7 @@ struct fl_args {
     /* import, check, enqueue; episode and kind also filter jobs */
     const char *episode;   /* NULL = not given; not checked here: fl_episode_check */
     enum fl_kind kind;     /* FL_KIND_NONE = not given; also the KIND of show and delete */
-    enum fl_format format; /* FL_FORMAT_NONE = not given */
+    enum fl_format format; /* FL_FORMAT_NONE = not given; of show: what is to be written */
     enum fl_mode mode;     /* FL_MODE_CREATE if not given; FL_MODE_DELETE for the command delete */
     int64_t if_version;    /* with FL_MODE_IF_VERSION; else FL_ARGS_NOT_GIVEN */
     bool strict, repair, dry_run;
@@ -69,16 +76,20 @@ struct fl_args {
     bool pause, resume;
     int64_t slots; /* FL_ARGS_NOT_GIVEN; fl_args_apply puts it into the settings */
 
-    /* jobs: NULL and FL_ARGS_NOT_GIVEN = not given */
+    /* jobs (older_than_ms also doctor): NULL and FL_ARGS_NOT_GIVEN = not given */
     const char *outcome; /* an outcome's name, or "open": checked */
     const char *worker, *error, *reason;
     int64_t older_than_ms, limit;
     bool yes, as_new;
 
+    /* locks */
+    enum fl_verdict verdict; /* FL_VERDICT_COUNT = not given */
+    bool cancel_job;
+
     bool rows;        /* check */
     bool status, sql; /* migrate */
 
-    /* import, check, enqueue: PATH...; show, history, delete: paths[0] is the EPISODE; jobs: JOB... */
+    /* import, check, enqueue: PATH...; show, history, delete, locks: paths[0] is the EPISODE; jobs: JOB... */
     char *const *paths;
     size_t path_count;
 };

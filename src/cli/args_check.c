@@ -100,6 +100,26 @@ static fl_status check_texts(const struct fl_args *args, struct fl_err *err)
     return FL_OK;
 }
 
+/* The format that show writes and the KIND that it was given. */
+static fl_status check_written(struct fl_args *args, struct fl_err *err)
+{
+    if (args->command != FL_COMMAND_SHOW || args->format == FL_FORMAT_NONE)
+        return FL_OK;
+    enum fl_kind kind = fl_format_kind(args->format);
+    if (args->json)
+        return fl_err_set(err, FL_USAGE,
+                          "--json contradicts --format: the one prints JSON lines about "
+                          "documents, the other writes a document");
+    if (args->kind != FL_KIND_NONE && args->kind != kind)
+        return fl_err_set(err, FL_USAGE,
+                          kind == FL_CHAPTERS ? "--format chapters writes chapters, which contradicts "
+                                                "'transcript': use --format json, srt or vtt"
+                                              : "--format json, srt and vtt write a transcript, which "
+                                                "contradicts 'chapters': use --format chapters");
+    args->kind = kind;
+    return FL_OK;
+}
+
 static fl_status check_pairs(const struct fl_args *args, struct fl_err *err)
 {
     bool is_worker = args->command == FL_COMMAND_WORKER;
@@ -145,5 +165,7 @@ fl_status fl_args_check(struct fl_args *args, bool mode_given, struct fl_err *er
         status = check_secrets(args, err);
     if (status == FL_OK)
         status = check_texts(args, err);
+    if (status == FL_OK)
+        status = check_written(args, err);
     return status == FL_OK ? check_pairs(args, err) : status;
 }

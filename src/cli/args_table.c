@@ -125,6 +125,24 @@ static const struct fl_option JOBS_PURGE_OPTIONS[] = {
 
 static const struct fl_option JOBS_PAUSE_OPTIONS[] = {REASON_OPTION};
 
+#define LOCK_FILTERS                                                                                         \
+    {"verdict",   0,         FL_OPTION_VERDICT,                                                              \
+     AT(verdict), "VERDICT", "healthy, expiring, stalled, orphan, fence-ahead, redis-lost or zombie"},       \
+        {"older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION", "held for so long: 90s, 15m"},  \
+        {"worker",   0,      FL_OPTION_TEXT,                                                                 \
+         AT(worker), "NAME", "held by this worker, as a list shows it, or on this host"},                    \
+    {                                                                                                        \
+        "episode", 0, FL_OPTION_TEXT, AT(episode), "ID", "of this episode"                                   \
+    }
+
+static const struct fl_option LOCKS_LIST_OPTIONS[] = {LOCK_FILTERS};
+
+static const struct fl_option LOCKS_BREAK_OPTIONS[] = {
+    {"cancel-job", 0, FL_OPTION_FLAG, AT(cancel_job), NULL, "decide the holder's job as cancelled, too"},
+    REASON_OPTION,
+    YES_OPTION,
+};
+
 static const struct fl_option CHECK_OPTIONS[] = {
     KIND_OPTION,
     FORMAT_OPTION,
@@ -133,11 +151,21 @@ static const struct fl_option CHECK_OPTIONS[] = {
     {"rows", 0, FL_OPTION_FLAG, AT(rows), NULL, "print the parsed rows as JSON, one object per file"},
 };
 
+static const struct fl_option SHOW_OPTIONS[] = {
+    {"format", 0, FL_OPTION_WRITTEN, AT(format), "FORMAT",
+     "write the document out again: json, srt or vtt (a transcript), or chapters"},
+};
+
 static const struct fl_option DELETE_OPTIONS[] = {WAIT_LOCK_OPTION};
 
 static const struct fl_option MIGRATE_OPTIONS[] = {
     {"status", 0, FL_OPTION_FLAG, AT(status), NULL, "list the versions, applied and pending; change nothing"},
     {"sql", 0, FL_OPTION_FLAG, AT(sql), NULL, "print the SQL of what is pending; change nothing"},
+};
+
+static const struct fl_option DOCTOR_OPTIONS[] = {
+    {"older-than", 0, FL_OPTION_DURATION, AT(older_than_ms), "DURATION",
+     "from which age on a wait or an open transaction is a problem (default 10m)"},
 };
 
 #define PATH_DETAILS                                                                                         \
@@ -165,8 +193,10 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
     [FL_COMMAND_WORKER_LIST] = {"", "show the workers: slots, jobs, heartbeats", "", 0, 0, false, NULL, 0},
     [FL_COMMAND_JOBS_LIST] = {"", "list jobs, the newest first", "", 0, 0, false, JOBS_LIST_OPTIONS,
                               COUNT(JOBS_LIST_OPTIONS)},
-    [FL_COMMAND_JOBS_SHOW] = {"JOB", "show one job with every attempt",
+    [FL_COMMAND_JOBS_SHOW] = {"JOB", "show one job: every attempt, claim and phase",
                               "Exit code 1 if there is no such job.\n", 1, 1, false, NULL, 0},
+    [FL_COMMAND_JOBS_STATS] = {"", "show the queue in numbers: depth, age, rate, outcomes, time per phase",
+                               "", 0, 0, false, NULL, 0},
     [FL_COMMAND_JOBS_RETRY] = {"[JOB...]", "give failed jobs new attempts, under new jobs",
                                "Without JOB: all that the filters choose, failed ones by default.\n", 0,
                                SIZE_MAX, false, JOBS_RETRY_OPTIONS, COUNT(JOBS_RETRY_OPTIONS)},
@@ -179,14 +209,40 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
     [FL_COMMAND_JOBS_PAUSE] = {"", "make all workers begin nothing new", "", 0, 0, false, JOBS_PAUSE_OPTIONS,
                                COUNT(JOBS_PAUSE_OPTIONS)},
     [FL_COMMAND_JOBS_RESUME] = {"", "let all workers go on", "", 0, 0, false, NULL, 0},
-    [FL_COMMAND_SHOW] = {"EPISODE [KIND]", "show what is imported: documents and rows",
-                         "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n", 1, 2, true,
-                         NULL, 0},
-    [FL_COMMAND_HISTORY] = {"EPISODE", "show every job and every broken lock of an episode, in order",
+    [FL_COMMAND_LOCKS_LIST] =
+        {"", "show who holds which episode, and what is wrong with it",
+         "Exit code 3 if somebody should look: stalled, orphan, fence-ahead, redis-lost,\n"
+         "zombie. On a terminal as many columns as fit; --json has all.\n",
+         0, 0, false, LOCKS_LIST_OPTIONS, COUNT(LOCKS_LIST_OPTIONS)},
+    [FL_COMMAND_LOCKS_SHOW] = {"EPISODE", "show all about one episode's lock, and its recent history",
+                               "Exit codes as for locks list; 1 if there is no such episode.\n", 1, 1, false,
+                               NULL, 0},
+    [FL_COMMAND_LOCKS_WATCH] = {"", "the list, refreshed in place",
+                                "Keys: q ends it, space refreshes at once.\n", 0, 0, false,
+                                LOCKS_LIST_OPTIONS, COUNT(LOCKS_LIST_OPTIONS)},
+    [FL_COMMAND_LOCKS_BREAK] =
+        {"EPISODE", "end the claim of whoever holds an episode",
+         "Breaks exactly the holder that was seen: it can commit nothing from then on. Its job stays\n"
+         "open and starts over. Exit code 3 if the holder has changed since, 0 if there was none.\n",
+         1, 1, false, LOCKS_BREAK_OPTIONS, COUNT(LOCKS_BREAK_OPTIONS)},
+    [FL_COMMAND_SHOW] =
+        {"EPISODE [KIND]", "show what is imported: documents and rows",
+         "KIND is chapters or transcript. Exit code 1 if nothing is imported.\n"
+         "--format writes one document to standard output, as Podcasting 2.0 JSON (json, chapters),\n"
+         "SubRip or WebVTT; what a format cannot carry is a warning that names the row.\n",
+         1, 2, true, SHOW_OPTIONS, COUNT(SHOW_OPTIONS)},
+    [FL_COMMAND_HISTORY] = {"EPISODE", "show every job, claim and broken lock of an episode, in order",
                             "Exit code 1 if there was none.\n", 1, 1, false, NULL, 0},
     [FL_COMMAND_DELETE] = {"EPISODE [KIND]", "delete what is imported, under the episode's lease",
                            "KIND is chapters or transcript; without it, both.\n", 1, 2, true, DELETE_OPTIONS,
                            COUNT(DELETE_OPTIONS)},
     [FL_COMMAND_MIGRATE] = {"", "bring the schema in Postgres up to date", "", 0, 0, false, MIGRATE_OPTIONS,
                             COUNT(MIGRATE_OPTIONS)},
+    [FL_COMMAND_DOCTOR] =
+        {"", "check both servers and the queue for what endangers imports",
+         "A line per finding: ok, warning (works, but will be slower or lose something one day) or\n"
+         "danger (imports fail, or what was acknowledged can be lost), and what to do. Nothing is\n"
+         "changed. With --quiet only what is not ok.\n\n"
+         "Exit codes: 0 all ok, 3 a warning, 1 a danger, 6 a server is away (the other is shown).\n",
+         0, 0, false, DOCTOR_OPTIONS, COUNT(DOCTOR_OPTIONS)},
 };

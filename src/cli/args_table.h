@@ -9,6 +9,7 @@ enum fl_option_type {
     FL_OPTION_TEXT, /* stores the argument */
     FL_OPTION_KIND,
     FL_OPTION_FORMAT,
+    FL_OPTION_WRITTEN, /* a format to write: json, srt, vtt, chapters */
     FL_OPTION_MODE,
     FL_OPTION_NUMBER,   /* a whole number >= 0, into an int64_t */
     FL_OPTION_SECONDS,  /* decimal seconds, as ms into an int64_t */
@@ -16,6 +17,7 @@ enum fl_option_type {
     FL_OPTION_TIME,     /* ISO 8601, as ms since 1970 into an int64_t */
     FL_OPTION_PRIORITY,
     FL_OPTION_OUTCOME, /* checked, and stored as text */
+    FL_OPTION_VERDICT,
 };
 
 struct fl_option {

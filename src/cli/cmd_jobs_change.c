@@ -5,15 +5,14 @@
  * costs exit code 3 (1 if there is none such), and the others are done; without a terminal nobody can be
  * asked, and --yes is needed (exit 2). */
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/slice.h"
 #include "cli/commands.h"
+#include "cli/confirm.h"
 #include "cli/job_args.h"
 #include "cli/print.h"
 #include "io/pg_schema.h"
@@ -43,24 +42,13 @@ static fl_status open_schema(const struct fl_settings *settings, struct fl_pg_sy
     return status == FL_OK ? fl_pg_schema_check(*pg, err) : status;
 }
 
-/* "Retry 12 jobs? [y/N]" */
 static fl_status ask(const struct fl_args *args, const char *verb, int64_t count, bool *is_yes,
                      struct fl_err *err)
 {
-    char answer[16] = "";
-    *is_yes = args->yes;
-    if (args->yes)
-        return FL_OK;
-    if (!isatty(STDIN_FILENO))
-        return fl_err_set(err, FL_USAGE, "this would %s %" PRId64 " job%s; confirm it with --yes", verb,
-                          count, count == 1 ? "" : "s");
-    fprintf(stderr, "%c%s %" PRId64 " job%s? [y/N] ", verb[0] - 'a' + 'A', verb + 1, count,
-            count == 1 ? "" : "s");
-    if (fgets(answer, sizeof answer, stdin))
-        *is_yes = strcasecmp(answer, "y\n") == 0 || strcasecmp(answer, "yes\n") == 0;
-    if (!*is_yes)
-        fputs("fenceline: nothing was done\n", stderr);
-    return FL_OK;
+    char would[64], question[72];
+    snprintf(would, sizeof would, "%s %" PRId64 " job%s", verb, count, count == 1 ? "" : "s");
+    snprintf(question, sizeof question, "%c%s?", would[0] - 'a' + 'A', would + 1);
+    return fl_confirm(args, question, would, is_yes, err);
 }
 
 /* ---- one piece ---- */
@@ -329,11 +317,9 @@ static int set_paused(const struct fl_args *args, const struct fl_settings *sett
 {
     struct fl_pg_sync *pg;
     struct fl_err err = {0};
-    char host[128] = "?", who[256];
+    char who[256];
     bool was = false;
-    const struct passwd *user = getpwuid(getuid());
-    gethostname(host, sizeof host - 1);
-    snprintf(who, sizeof who, "%s@%s", user ? user->pw_name : "?", host);
+    fl_confirm_who(who, sizeof who);
     fl_status status = open_schema(settings, &pg, &err);
     if (status == FL_OK)
         status = fl_pg_jobs_set_paused(pg, pause, who, args->reason, &was, &err);

@@ -20,10 +20,10 @@ struct migrate {
     size_t applied_count;
 };
 
-static const struct fl_column COLUMNS[] = {{"version", "version", true},
-                                           {"name", "name", false},
-                                           {"state", "state", false},
-                                           {"applied at", "applied_at", false}};
+static const struct fl_column COLUMNS[] = {{"version", "version", FL_COLUMN_RIGHT},
+                                           {"name", "name", 0},
+                                           {"state", "state", 0},
+                                           {"applied at", "applied_at", 0}};
 
 static void get_entry(const void *rows, size_t row, struct fl_cell *cells)
 {
@@ -41,7 +41,7 @@ static void print_entries(struct migrate *migrate, const struct fl_schema_entry 
 {
     struct fl_table table = {COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, count, get_entry, entries};
     if (!migrate->args->json) {
-        fl_print_table(stdout, &table, 0, fl_print_wants_color(stdout, migrate->args->no_color));
+        fl_print_table(stdout, &table, 0, fl_print_style_of(stdout, migrate->args->no_color));
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,7 @@
 /* cmd_show.c - what is imported for an episode.
  *
- * Happy path: one snapshot, per document a line about it and its rows; with --json one object per document.
+ * Happy path: one snapshot, per document a line about it and its rows; with --json one object per document;
+ * with --format one document as a file again (show_export.c).
  * Failure modes: nothing imported (exit 1, a message); no server, no schema. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,13 +11,14 @@
 #include "cli/document_table.h"
 #include "cli/print.h"
 #include "cli/report.h"
+#include "cli/show_export.h"
 #include "io/pg_report.h"
 #include "io/pg_sync.h"
 
 static const struct fl_column DOCUMENT_COLUMNS[] = {
-    {NULL, "kind", false},      {NULL, "version", false},     {NULL, "job_id", false},
-    {NULL, "row_count", false}, {NULL, "sha256", false},      {NULL, "format", false},
-    {NULL, "source", false},    {NULL, "imported_at", false}, {NULL, "warnings", false},
+    {NULL, "kind", 0},      {NULL, "version", 0},     {NULL, "job_id", 0},
+    {NULL, "row_count", 0}, {NULL, "sha256", 0},      {NULL, "format", 0},
+    {NULL, "source", 0},    {NULL, "imported_at", 0}, {NULL, "warnings", 0},
 };
 
 static void get_document(const void *rows, size_t row, struct fl_cell *cells)
@@ -81,18 +83,18 @@ static void print_json(const char *episode, const struct fl_pg_rows *documents, 
 /* "ep39 chapters: 12 rows, version 7, imported 2026-01-18T10:03:05.123Z by job 41 from ep39.chapters.json
  * (chapters-json, 2 warnings)" */
 static void print_plain(const char *episode, const struct fl_pg_rows *documents, size_t row,
-                        const struct fl_table *table, bool wants_color)
+                        const struct fl_table *table, struct fl_print_style style)
 {
     struct fl_slice source = fl_pg_rows_text(documents, row, FL_REPORT_DOCUMENT_SOURCE);
     struct fl_slice format = fl_pg_rows_text(documents, row, FL_REPORT_DOCUMENT_FORMAT);
     int64_t warnings = fl_pg_rows_int64(documents, row, FL_REPORT_DOCUMENT_WARNING_COUNT);
     if (row)
         putchar('\n');
-    fputs(fl_print_color(FL_COLOR_GREEN, wants_color), stdout);
+    fputs(fl_print_color(FL_COLOR_GREEN, style.has_color), stdout);
     fl_print_text(stdout, fl_slice_from(episode));
     putchar(' ');
     fl_print_text(stdout, fl_pg_rows_text(documents, row, FL_REPORT_DOCUMENT_KIND));
-    printf("%s: %zu row%s, version %" PRId64 ", imported ", fl_print_color(FL_COLOR_NONE, wants_color),
+    printf("%s: %zu row%s, version %" PRId64 ", imported ", fl_print_color(FL_COLOR_NONE, style.has_color),
            table->row_count, table->row_count == 1 ? "" : "s",
            fl_pg_rows_int64(documents, row, FL_REPORT_DOCUMENT_VERSION));
     fl_print_text(stdout, fl_pg_rows_text(documents, row, FL_REPORT_DOCUMENT_IMPORTED_AT));
@@ -105,7 +107,7 @@ static void print_plain(const char *episode, const struct fl_pg_rows *documents,
     if (warnings)
         printf(", %" PRId64 " warning%s", warnings, warnings == 1 ? "" : "s");
     puts(")");
-    fl_print_table(stdout, table, 2, wants_color);
+    fl_print_table(stdout, table, 2, style);
 }
 
 static fl_status show_document(const struct fl_args *args, struct fl_pg_sync *pg,
@@ -120,7 +122,7 @@ static fl_status show_document(const struct fl_args *args, struct fl_pg_sync *pg
     if (args->json)
         print_json(args->paths[0], documents, row, &table);
     else
-        print_plain(args->paths[0], documents, row, &table, fl_print_wants_color(stdout, args->no_color));
+        print_plain(args->paths[0], documents, row, &table, fl_print_style_of(stdout, args->no_color));
     fl_pg_rows_free(rows);
     return FL_OK;
 }
@@ -144,5 +146,7 @@ static fl_status show_documents(const struct fl_args *args, struct fl_pg_sync *p
 
 int fl_cmd_show(struct fl_args *args, struct fl_settings *settings)
 {
+    if (args->format != FL_FORMAT_NONE)
+        return fl_show_export(args, settings);
     return fl_report_answer(args, settings, show_documents);
 }

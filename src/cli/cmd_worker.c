@@ -6,13 +6,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "app/registry.h"
 #include "app/worker.h"
 #include "base/arena.h"
-#include "base/json.h"
 #include "base/slice.h"
 #include "cli/commands.h"
 #include "cli/print.h"
-#include "io/redis_registry.h"
 
 /* ---- the service ---- */
 
@@ -89,80 +88,50 @@ int fl_cmd_worker(struct fl_args *args, struct fl_settings *settings)
 /* ---- the list ---- */
 
 static const struct fl_column COLUMNS[] = {
-    {"worker", "worker", false},   {"host", "host", false},          {"pid", "pid", true},
-    {"version", "version", false}, {"started", "started", false},    {"slots", "slots", true},
-    {"running", "running", true},  {"parked", "parked", true},       {"state", "state", false},
-    {"heartbeat", NULL, true},     {NULL, "heartbeat_age_ms", true}, {NULL, "jobs", false},
+    {"worker", "worker", 0},
+    {"host", "host", FL_COLUMN_EXTRA},
+    {"pid", "pid", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
+    {"version", "version", FL_COLUMN_EXTRA},
+    {"started", "started", FL_COLUMN_WHOLE | FL_COLUMN_EXTRA},
+    {"slots", "slots", FL_COLUMN_RIGHT},
+    {"running", "running", FL_COLUMN_RIGHT},
+    {"parked", "parked", FL_COLUMN_RIGHT},
+    {"state", "state", 0},
+    {"heartbeat", "heartbeat_age_ms", FL_COLUMN_RIGHT},
+    {NULL, "jobs", 0},
 };
 
-enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
-
-struct listed_worker {
-    struct fl_cell cells[COLUMN_COUNT];
+struct listing {
+    struct fl_registry registry;
+    int64_t dead_ms;
 };
+
+static struct fl_cell text_cell(struct fl_slice text)
+{
+    return (struct fl_cell){.type = FL_CELL_TEXT, .text = text};
+}
+
+static struct fl_cell number_cell(int64_t number)
+{
+    return (struct fl_cell){.type = number < 0 ? FL_CELL_NULL : FL_CELL_NUMBER, .number = number};
+}
 
 static void get_worker(const void *rows, size_t row, struct fl_cell *cells)
 {
-    const struct listed_worker *workers = rows;
-    for (size_t i = 0; i < COLUMN_COUNT; i++)
-        cells[i] = workers[row].cells[i];
-}
-
-static struct fl_cell text_cell(struct fl_arena *arena, const struct fl_json *info, const char *name)
-{
-    struct fl_slice text = fl_json_string(fl_json_get(info, name));
-    return (struct fl_cell){.type = FL_CELL_TEXT,
-                            .text = text.ptr ? fl_arena_copy(arena, text) : (struct fl_slice){0}};
-}
-
-static struct fl_cell number_cell(const struct fl_json_text *text, const char *name)
-{
-    struct fl_slice digits = fl_json_number(text, fl_json_get(text->root, name));
-    struct fl_cell cell = {.type = FL_CELL_NUMBER};
-    if (fl_slice_take_digits(&digits, &cell.number) == 0 || digits.len)
-        cell.type = FL_CELL_NULL;
-    return cell;
-}
-
-/* An array of numbers, or nothing. */
-static struct fl_cell jobs_cell(struct fl_arena *arena, const struct fl_json *info)
-{
-    const struct fl_json *jobs = fl_json_get(info, "jobs");
-    struct fl_cell cell = {.type = FL_CELL_JSON};
-    if (!jobs || fl_json_type(jobs) != FL_JSON_ARRAY)
-        return cell;
-    for (const struct fl_json *job = fl_json_first(jobs); job; job = fl_json_next(job))
-        if (fl_json_type(job) != FL_JSON_NUMBER)
-            return cell;
-    cell.text = fl_json_print(arena, jobs);
-    return cell;
-}
-
-/* What stands in Redis is shown as far as it is what a worker writes. */
-static void fill(struct listed_worker *row, struct fl_arena *arena, const struct fl_registered_worker *worker,
-                 int64_t dead_ms)
-{
-    struct fl_json_text info = {0};
-    bool is_json = fl_json_parse(&info, worker->info.ptr ? worker->info : FL_SLICE("{}"), NULL) == FL_OK;
-    struct fl_slice age = fl_arena_format(arena, "%.1f s ago", (double)worker->age_ms / 1000);
-    *row = (struct listed_worker){{
-        {.type = FL_CELL_TEXT, .text = worker->id},
-        text_cell(arena, info.root, "host"),
-        number_cell(&info, "pid"),
-        text_cell(arena, info.root, "version"),
-        text_cell(arena, info.root, "started"),
-        number_cell(&info, "slots"),
-        number_cell(&info, "running"),
-        number_cell(&info, "parked"),
-        text_cell(arena, info.root, "state"),
-        {.type = FL_CELL_TEXT, .text = age},
-        {.type = FL_CELL_NUMBER, .number = worker->age_ms},
-        jobs_cell(arena, info.root),
-    }};
-    if (worker->age_ms > dead_ms)
-        row->cells[8] = (struct fl_cell){.type = FL_CELL_TEXT, .text = FL_SLICE("dead")};
-    if (is_json)
-        fl_json_release(&info);
+    const struct listing *listing = rows;
+    const struct fl_process *process = &listing->registry.processes[row];
+    bool is_dead = process->beat_ms > listing->dead_ms;
+    *cells++ = text_cell(process->id);
+    *cells++ = text_cell(process->host);
+    *cells++ = number_cell(process->pid);
+    *cells++ = text_cell(process->version);
+    *cells++ = text_cell(process->started);
+    *cells++ = number_cell(process->slots);
+    *cells++ = number_cell(process->running);
+    *cells++ = number_cell(process->parked);
+    *cells++ = text_cell(is_dead ? FL_SLICE("dead") : process->state);
+    *cells++ = (struct fl_cell){.type = FL_CELL_DURATION, .number = process->beat_ms};
+    *cells++ = (struct fl_cell){.type = FL_CELL_JSON, .text = process->jobs};
 }
 
 static void print_list(const struct fl_args *args, const struct fl_table *table)
@@ -172,28 +141,23 @@ static void print_list(const struct fl_args *args, const struct fl_table *table)
     } else if (table->row_count == 0) {
         fprintf(stderr, "fenceline: no workers\n");
     } else {
-        fl_print_table(stdout, table, 0, fl_print_wants_color(stdout, args->no_color));
+        fl_print_table(stdout, table, 0, fl_print_style_of(stdout, args->no_color));
     }
 }
 
 int fl_cmd_worker_list(struct fl_args *args, struct fl_settings *settings)
 {
     enum { ARENA_BYTES = 64 * 1024 * 1024 };
+    struct listing listing = {.dead_ms = settings->worker.dead_ms};
     struct fl_redis_sync *redis = NULL;
-    struct fl_registered_worker *workers = NULL;
     struct fl_arena arena;
     struct fl_err err = {0};
-    size_t count = 0;
     fl_arena_init(&arena, ARENA_BYTES);
     fl_status status = fl_redis_sync_open(&redis, settings->redis_url, settings->redis_timeout_ms, &err);
     if (status == FL_OK)
-        status = fl_redis_registry_read(redis, &arena, &workers, &count, &err);
-    struct listed_worker *rows = fl_arena_alloc(&arena, (count + 1) * sizeof *rows);
-    if (status == FL_OK && !rows)
-        status = fl_err_set(&err, FL_NO_MEMORY, "no memory for the list of workers");
-    for (size_t i = 0; status == FL_OK && i < count; i++)
-        fill(&rows[i], &arena, &workers[i], settings->worker.dead_ms);
-    const struct fl_table table = {COLUMNS, COLUMN_COUNT, count, get_worker, rows};
+        status = fl_registry_read(&listing.registry, redis, &arena, &err);
+    const struct fl_table table = {COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, listing.registry.process_count,
+                                   get_worker, &listing};
     if (status == FL_OK)
         print_list(args, &table);
     else

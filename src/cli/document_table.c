@@ -3,14 +3,22 @@
 #include "cli/document_table.h"
 
 static const struct fl_column CHAPTER_COLUMNS[] = {
-    {"#", "order_index", true}, {"start", "start_ms", true}, {"end", "end_ms", true},
-    {"title", "title", false},  {"url", "url", false},       {NULL, "img", false},
-    {"toc", "toc", false},      {NULL, "location", false},
+    {"#", "order_index", FL_COLUMN_RIGHT},
+    {"start", "start_ms", FL_COLUMN_RIGHT},
+    {"end", "end_ms", FL_COLUMN_RIGHT},
+    {"title", "title", 0},
+    {"url", "url", 0},
+    {NULL, "img", 0},
+    {"toc", "toc", FL_COLUMN_WHOLE},
+    {NULL, "location", 0},
 };
 
 static const struct fl_column SEGMENT_COLUMNS[] = {
-    {"#", "order_index", true},    {"start", "start_ms", true}, {"end", "end_ms", true},
-    {"speaker", "speaker", false}, {"text", "body", false},
+    {"#", "order_index", FL_COLUMN_RIGHT},
+    {"start", "start_ms", FL_COLUMN_RIGHT},
+    {"end", "end_ms", FL_COLUMN_RIGHT},
+    {"speaker", "speaker", 0},
+    {"text", "body", 0},
 };
 
 const struct fl_column *fl_document_columns(enum fl_kind kind, size_t *count)

@@ -1,12 +1,13 @@
-/* print.c - tables, JSON and text for people and programs.
+/* print.c - JSON and text for people and programs.
  *
- * Happy path: a table is walked twice, once to measure and once to print; JSON needs one walk. Failure modes:
- * a stream that fails stays failed (main asks at the end); text that is not UTF-8 is shown byte by byte. */
+ * Happy path: text is printed unit by unit, a unit being a character or its escape. Failure modes: a stream
+ * that fails stays failed (main asks at the end); text that is not UTF-8 is shown byte by byte. */
 #include "cli/print.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -31,83 +32,128 @@ const char *fl_print_color(enum fl_color color, bool wants_color)
     return wants_color ? ESCAPES[color] : "";
 }
 
-/* Marks and overrides of writing direction: they can make a line read other than it is. */
-static bool turns_direction(uint32_t character)
+struct fl_print_style fl_print_style_of(FILE *stream, bool no_color)
 {
-    return character == 0x61c || character == 0x200e || character == 0x200f ||
-           (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
+    struct winsize size;
+    struct fl_print_style style = {.has_color = fl_print_wants_color(stream, no_color)};
+    if (isatty(fileno(stream)) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0)
+        style.width = size.ws_col; /* 0 = it does not know itself */
+    return style;
 }
 
-/* The escape of a character that must not be printed as it is, or "" in out. */
-static void escape(uint32_t character, char out[8])
+/* ---- text ---- */
+
+/* More marks than any script puts on one character would cover the lines above and below. */
+enum { MARKS_LIMIT = 8 };
+
+/* What is printed as a whole or not at all. */
+struct unit {
+    const char *bytes;
+    size_t size_bytes, columns;
+    char escape[12];
+};
+
+/* Columns of a character that this libc does not know: most that Unicode adds are emoji and ideographs. */
+static size_t unknown_columns(uint32_t character)
 {
+    return (character >= 0x1f000 && character < 0x20000) || (character >= 0x20000 && character < 0x3fffe) ? 2
+                                                                                                          : 1;
+}
+
+static void take_character(struct fl_slice *text, unsigned *marks, struct unit *unit)
+{
+    const char *begin = text->ptr;
+    uint32_t character = fl_utf8_next(text);
+    int width = wcwidth((wchar_t)character);
+    bool is_mark = width == 0;
+    *marks = is_mark ? *marks + 1 : 0;
+    *unit = (struct unit){.bytes = begin,
+                          .size_bytes = (size_t)(text->ptr - begin),
+                          .columns = width < 0 ? unknown_columns(character) : (size_t)width};
     const char *short_form = character == '\n'   ? "\\n"
                              : character == '\r' ? "\\r"
                              : character == '\t' ? "\\t"
-                                                 : "";
-    if (short_form[0] || !(fl_utf8_is_control(character) || turns_direction(character)))
-        snprintf(out, 8, "%s", short_form);
-    else
-        snprintf(out, 8, character < 0x100 ? "\\x%02X" : "\\u%04X", (unsigned)character & 0xffff);
+                                                 : NULL;
+    if (short_form)
+        snprintf(unit->escape, sizeof unit->escape, "%s", short_form);
+    else if (fl_utf8_is_control(character) || fl_utf8_turns_direction(character) ||
+             (is_mark && *marks > MARKS_LIMIT))
+        snprintf(unit->escape, sizeof unit->escape,
+                 character < 0x100     ? "\\x%02X"
+                 : character < 0x10000 ? "\\u%04X"
+                                       : "\\U%06X",
+                 (unsigned)character);
 }
 
-static size_t put(FILE *out, const char *text)
+/* The next unit of a text that is not empty; marks counts from 0. */
+static void take_unit(struct fl_slice *text, unsigned *marks, struct unit *unit)
 {
-    if (out)
-        fputs(text, out);
-    return strlen(text);
-}
-
-static void put_run(FILE *out, const char *begin, const char *end)
-{
-    if (out && end > begin)
-        fwrite(begin, 1, (size_t)(end - begin), out);
-}
-
-static size_t put_valid(FILE *out, struct fl_slice text)
-{
-    size_t columns = 0;
-    const char *run = text.ptr;
-    while (text.len) {
-        const char *at = text.ptr;
-        if (*at >= 0x20 && *at < 0x7f) {
-            text = (struct fl_slice){at + 1, text.len - 1};
-            columns++;
-            continue;
-        }
-        char escaped[8];
-        uint32_t character = fl_utf8_next(&text);
-        escape(character, escaped);
-        if (escaped[0]) {
-            put_run(out, run, at);
-            columns += put(out, escaped);
-            run = text.ptr;
-            continue;
-        }
-        int width = wcwidth((wchar_t)character);
-        columns += width < 0 ? 1 : (size_t)width; /* unknown to this locale */
+    enum { CHARACTER_BYTES = 4 };
+    struct fl_slice head = {text->ptr, text->len < CHARACTER_BYTES ? text->len : CHARACTER_BYTES};
+    if (*text->ptr >= 0x20 && *text->ptr < 0x7f) {
+        *unit = (struct unit){.bytes = text->ptr, .size_bytes = 1, .columns = 1};
+        *marks = 0;
+        *text = (struct fl_slice){text->ptr + 1, text->len - 1};
+    } else if (fl_utf8_valid_prefix(head) > 0) {
+        take_character(text, marks, unit);
+    } else {
+        *unit = (struct unit){.size_bytes = 1};
+        snprintf(unit->escape, sizeof unit->escape, "\\x%02X", (unsigned)(unsigned char)*text->ptr);
+        *text = (struct fl_slice){text->ptr + 1, text->len - 1};
     }
-    put_run(out, run, text.ptr);
-    return columns;
+    if (!unit->escape[0])
+        return;
+    unit->bytes = unit->escape;
+    unit->size_bytes = unit->columns = strlen(unit->escape);
+}
+
+/* As many units as fit; *rest is what was left. */
+static size_t put_units(FILE *out, struct fl_slice text, size_t columns, struct fl_slice *rest)
+{
+    size_t used = 0;
+    unsigned marks = 0;
+    for (*rest = text; text.len; *rest = text) {
+        struct unit unit;
+        take_unit(&text, &marks, &unit);
+        if (unit.columns > columns - used)
+            break;
+        used += unit.columns;
+        if (out)
+            fwrite(unit.bytes, 1, unit.size_bytes, out);
+    }
+    return used;
 }
 
 size_t fl_print_text(FILE *out, struct fl_slice text)
 {
-    size_t columns = 0;
-    while (text.len) {
-        size_t valid_bytes = fl_utf8_valid_prefix(text);
-        columns += put_valid(out, (struct fl_slice){text.ptr, valid_bytes});
-        text = (struct fl_slice){text.ptr + valid_bytes, text.len - valid_bytes};
-        size_t bad_bytes = text.len ? fl_utf8_bad_length(text) : 0;
-        for (size_t i = 0; i < bad_bytes; i++) {
-            char escaped[8];
-            snprintf(escaped, sizeof escaped, "\\x%02X", (unsigned)(unsigned char)text.ptr[i]);
-            columns += put(out, escaped);
-        }
-        text = (struct fl_slice){text.ptr + bad_bytes, text.len - bad_bytes};
-    }
-    return columns;
+    struct fl_slice rest;
+    return put_units(out, text, SIZE_MAX, &rest);
 }
+
+size_t fl_print_text_cut(FILE *out, struct fl_slice text, size_t columns)
+{
+    struct fl_slice rest;
+    size_t used = put_units(NULL, text, columns, &rest);
+    if (rest.len == 0)
+        return put_units(out, text, columns, &rest);
+    used = put_units(out, text, columns - 1, &rest);
+    if (out)
+        fputs("\u2026", out);
+    return used + 1;
+}
+
+size_t fl_print_text_fit(struct fl_slice text, size_t columns)
+{
+    struct fl_slice rest, first = text;
+    struct unit unit;
+    unsigned marks = 0;
+    put_units(NULL, text, columns, &rest);
+    if (rest.len == text.len && text.len)
+        take_unit(&first, &marks, &unit);
+    return text.len - (rest.len < first.len ? rest.len : first.len);
+}
+
+/* ---- times ---- */
 
 const char *fl_format_time(int64_t time_ms, char out[FL_TIME_BYTES])
 {
@@ -119,94 +165,44 @@ const char *fl_format_time(int64_t time_ms, char out[FL_TIME_BYTES])
     return out;
 }
 
-static size_t print_cell(FILE *out, const struct fl_cell *cell)
+const char *fl_format_duration(int64_t duration_ms, char out[FL_TIME_BYTES])
 {
-    char text[FL_TIME_BYTES];
-    switch (cell->type) {
-    case FL_CELL_NULL: return put(out, "-");
-    case FL_CELL_TEXT:
-    case FL_CELL_JSON: return cell->text.ptr ? fl_print_text(out, cell->text) : put(out, "-");
-    case FL_CELL_TIME: return put(out, fl_format_time(cell->number, text));
-    case FL_CELL_BOOL: return put(out, cell->boolean ? "yes" : "no");
-    case FL_CELL_NUMBER: snprintf(text, sizeof text, "%" PRId64, cell->number); return put(out, text);
-    }
-    return 0;
+    static const struct {
+        int64_t below_ms, unit_ms, part_ms;
+        const char *format;
+        int parts;
+    } FORMS[] = {
+        {100, 1, 1, "%" PRId64 "ms", 1},
+        {10000, 1000, 100, "%" PRId64 ".%ds", 10},
+        {60000, 1000, 1000, "%" PRId64 "s", 1},
+        {3600000, 60000, 1000, "%" PRId64 "m%02ds", 60},
+        {86400000, 3600000, 60000, "%" PRId64 "h%02dm", 60},
+        {INT64_MAX, 86400000, 3600000, "%" PRId64 "d%02dh", 24},
+    };
+    size_t form = 0;
+    while (form + 1 < sizeof FORMS / sizeof *FORMS && duration_ms >= FORMS[form].below_ms)
+        form++;
+    int part = (int)(duration_ms / FORMS[form].part_ms % FORMS[form].parts);
+    if (duration_ms < 0)
+        snprintf(out, FL_TIME_BYTES, "-");
+    else
+        snprintf(out, FL_TIME_BYTES, FORMS[form].format, duration_ms / FORMS[form].unit_ms, part);
+    return out;
 }
 
-static void pad(FILE *out, size_t columns)
-{
-    for (size_t i = 0; i < columns; i++)
-        putc(' ', out);
-}
-
-/* Where a line stands while it is printed: spaces are only put when something follows them. */
-struct line {
-    FILE *out;
-    size_t owed_columns;
-};
-
-static void print_padded(struct line *line, const struct fl_cell *cell, size_t width, bool right)
-{
-    size_t used = print_cell(NULL, cell);
-    size_t missing = used < width ? width - used : 0;
-    pad(line->out, line->owed_columns + (right ? missing : 0));
-    print_cell(line->out, cell);
-    line->owed_columns = 2 + (right ? 0 : missing);
-}
-
-static void measure(const struct fl_table *table, size_t widths[FL_TABLE_COLUMNS])
-{
-    struct fl_cell cells[FL_TABLE_COLUMNS];
-    for (size_t c = 0; c < table->column_count; c++)
-        widths[c] = table->columns[c].title ? strlen(table->columns[c].title) : 0;
-    for (size_t row = 0; row < table->row_count; row++) {
-        table->get(table->rows, row, cells);
-        for (size_t c = 0; c < table->column_count; c++) {
-            bool needs_width = c + 1 < table->column_count || table->columns[c].right;
-            size_t width = needs_width && table->columns[c].title ? print_cell(NULL, &cells[c]) : 0;
-            if (width > widths[c] && width <= FL_TABLE_WIDTH)
-                widths[c] = width;
-        }
-    }
-}
-
-static void print_line(FILE *out, const struct fl_table *table, const struct fl_cell *cells,
-                       const size_t *widths, int indent)
-{
-    struct line line = {.out = out, .owed_columns = (size_t)indent};
-    for (size_t c = 0; c < table->column_count; c++)
-        if (table->columns[c].title)
-            print_padded(&line, &cells[c], widths[c], table->columns[c].right);
-}
-
-void fl_print_table(FILE *out, const struct fl_table *table, int indent, bool wants_color)
-{
-    size_t widths[FL_TABLE_COLUMNS];
-    struct fl_cell cells[FL_TABLE_COLUMNS];
-    FL_ASSERT(table->column_count <= FL_TABLE_COLUMNS);
-    measure(table, widths);
-    for (size_t c = 0; c < table->column_count; c++)
-        cells[c] = (struct fl_cell){.type = FL_CELL_TEXT, .text = fl_slice_from(table->columns[c].title)};
-    fputs(fl_print_color(FL_COLOR_BOLD, wants_color), out);
-    print_line(out, table, cells, widths, indent);
-    fputs(fl_print_color(FL_COLOR_NONE, wants_color), out);
-    putc('\n', out);
-    for (size_t row = 0; row < table->row_count; row++) {
-        table->get(table->rows, row, cells);
-        print_line(out, table, cells, widths, indent);
-        putc('\n', out);
-    }
-}
+/* ---- JSON ---- */
 
 static void write_cell(struct fl_json_writer *writer, const struct fl_cell *cell)
 {
     switch (cell->type) {
     case FL_CELL_NULL: fl_json_write_null(writer); break;
-    case FL_CELL_TEXT: fl_json_write_string(writer, cell->text); break;
+    case FL_CELL_TEXT:
+    case FL_CELL_STAMP: fl_json_write_string(writer, cell->text); break;
     case FL_CELL_JSON: fl_json_write_raw(writer, cell->text); break;
     case FL_CELL_BOOL: fl_json_write_bool(writer, cell->boolean); break;
     case FL_CELL_NUMBER: fl_json_write_int64(writer, cell->number); break;
     case FL_CELL_TIME:
+    case FL_CELL_DURATION:
         if (cell->number < 0)
             fl_json_write_null(writer);
         else

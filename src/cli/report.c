@@ -65,6 +65,42 @@ struct fl_cell fl_report_time_ms(const struct fl_pg_rows *rows, size_t row, int 
     return (struct fl_cell){.type = FL_CELL_TIME, .number = fl_pg_rows_int64(rows, row, column)};
 }
 
+struct fl_cell fl_report_duration(const struct fl_pg_rows *rows, size_t row, int column)
+{
+    if (fl_pg_rows_is_null(rows, row, column))
+        return null_cell();
+    return (struct fl_cell){.type = FL_CELL_DURATION, .number = fl_pg_rows_int64(rows, row, column)};
+}
+
+struct fl_cell fl_report_stamp(const struct fl_pg_rows *rows, size_t row, int column)
+{
+    return (struct fl_cell){.type = FL_CELL_STAMP, .text = fl_pg_rows_text(rows, row, column)};
+}
+
+struct fl_cell fl_report_state(const struct fl_pg_rows *rows, size_t row, int column)
+{
+    static const struct {
+        const char *state;
+        enum fl_color color;
+    } COLORS[] = {
+        {"failed", FL_COLOR_RED},
+        {"invalid", FL_COLOR_RED},
+        {"to be tried again", FL_COLOR_RED},
+        {"attempt failed", FL_COLOR_RED},
+        {"rejected", FL_COLOR_YELLOW},
+        {"cancelled", FL_COLOR_YELLOW},
+        {"claim lost", FL_COLOR_YELLOW},
+        {"lock broken", FL_COLOR_YELLOW},
+        {"running", FL_COLOR_GREEN},
+        {"claimed", FL_COLOR_GREEN},
+    };
+    struct fl_cell cell = fl_report_text(rows, row, column);
+    for (size_t i = 0; i < sizeof COLORS / sizeof *COLORS; i++)
+        if (fl_slice_is(cell.text, COLORS[i].state))
+            cell.color = COLORS[i].color;
+    return cell;
+}
+
 struct fl_cell fl_report_bool(const struct fl_pg_rows *rows, size_t row, int column)
 {
     if (fl_pg_rows_is_null(rows, row, column))

@@ -25,6 +25,11 @@ struct fl_cell fl_report_text(const struct fl_pg_rows *rows, size_t row, int col
 struct fl_cell fl_report_json(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_number(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_time_ms(const struct fl_pg_rows *rows, size_t row, int column);
+struct fl_cell fl_report_duration(const struct fl_pg_rows *rows, size_t row, int column);
+struct fl_cell fl_report_stamp(const struct fl_pg_rows *rows, size_t row, int column);
+/* What became of a job, in its colour: success is plain, trouble red, what was refused or taken away yellow.
+ */
+struct fl_cell fl_report_state(const struct fl_pg_rows *rows, size_t row, int column);
 struct fl_cell fl_report_bool(const struct fl_pg_rows *rows, size_t row, int column);
 
 #endif

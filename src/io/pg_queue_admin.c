@@ -6,12 +6,40 @@
 
 #include "io/pg_sync.h"
 
+/* clang-format off */
 #define TIME_SQL(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-#define COLUMNS_SQL                                                                                                    \
-    "SELECT job_id, episode_id, kind, mode, if_version, fenceline.job_state(j),"                                       \
-    "       CASE priority WHEN -1 THEN 'high' WHEN 0 THEN 'normal' ELSE 'low' END, attempts, worker,"                  \
-    "       version, row_count, message, last_error, source, octet_length(body)," TIME_SQL("created_at") "," TIME_SQL( \
-        "not_before") "," TIME_SQL("dispatched_at") "," TIME_SQL("started_at") "," TIME_SQL("finished_at") ", coalesce(rank, job_id), retried_by, deaths "
+/* Both are on the clock of one server, but a row may be newer than the beginning of this transaction. */
+#define SINCE_SQL(column) "coalesce(fenceline.ms_between(" column ", now()), 0)"
+#define COLUMNS_SQL \
+    "SELECT job_id, episode_id, kind, mode, if_version, fenceline.job_state(j)," \
+    "       CASE priority WHEN -1 THEN 'high' WHEN 0 THEN 'normal' ELSE 'low' END, attempts, worker," \
+    "       version, row_count, message, last_error, source, octet_length(body)," \
+    "       " TIME_SQL("created_at") ", " TIME_SQL("not_before") ", " TIME_SQL("dispatched_at") "," \
+    "       " TIME_SQL("started_at") ", " TIME_SQL("finished_at") "," \
+    "       coalesce(rank, job_id), retried_by, deaths, " SINCE_SQL("created_at") ", token "
+
+static const char ATTEMPTS_SQL[] =
+    "SELECT attempt, " TIME_SQL("at") ", worker, error"
+    "  FROM fenceline.job_attempts WHERE job_id = $1::bigint ORDER BY at, attempt";
+
+static const char PHASES_SQL[] =
+    "SELECT phase, ms"
+    "  FROM fenceline.jobs j,"
+    "       LATERAL fenceline.job_phases(greatest(created_at, not_before), started_at, finished_at, token,"
+    "                                    lease_ms, claim_ms, load_ms)"
+    " WHERE job_id = $1::bigint AND ms IS NOT NULL"
+    " ORDER BY place";
+
+static const char CLAIM_SQL[] =
+    "SELECT fence, holder, " TIME_SQL("claimed_at") ", " SINCE_SQL("claimed_at")
+    "  FROM fenceline.episodes e JOIN fenceline.jobs j USING (episode_id, job_id)"
+    " WHERE j.job_id = $1::bigint AND outcome IS NULL AND holder IS NOT NULL";
+
+static const char LOST_CLAIMS_SQL[] =
+    "SELECT token, holder, " TIME_SQL("claimed_at") ", fenceline.ms_between(claimed_at, lost_at),"
+    "       " TIME_SQL("lost_at") ", lost_to"
+    "  FROM fenceline.lost_claims WHERE job_id = $1::bigint ORDER BY lost_id";
+/* clang-format on */
 #define MATCHING_SQL "FROM fenceline.jobs_matching($1, $2, $3, $4, $5, $6::bigint) j "
 
 enum { NUMBER_BYTES = 24, FILTERS = 6, PURGE_BATCH = 10000 };
@@ -57,33 +85,48 @@ fl_status fl_pg_jobs_list(struct fl_pg_sync *pg, const struct fl_job_filter *fil
                             FILTERS + 1, rows, err);
 }
 
-fl_status fl_pg_jobs_get(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows, struct fl_err *err)
+static fl_status ask_about(struct fl_pg_sync *pg, const char *sql, int64_t job_id, struct fl_pg_rows **rows,
+                           struct fl_err *err)
 {
     char id[NUMBER_BYTES];
     const char *params[] = {number(job_id, id)};
-    return fl_pg_sync_query(pg, COLUMNS_SQL "FROM fenceline.jobs j WHERE job_id = $1::bigint", params, 1,
-                            rows, err);
+    return fl_pg_sync_query(pg, sql, params, 1, rows, err);
+}
+
+fl_status fl_pg_jobs_get(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows, struct fl_err *err)
+{
+    return ask_about(pg, COLUMNS_SQL "FROM fenceline.jobs j WHERE job_id = $1::bigint", job_id, rows, err);
 }
 
 fl_status fl_pg_jobs_chain(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
                            struct fl_err *err)
 {
-    char id[NUMBER_BYTES];
-    const char *params[] = {number(job_id, id)};
-    return fl_pg_sync_query(pg, COLUMNS_SQL "FROM fenceline.retry_chain($1::bigint) j ORDER BY job_id",
-                            params, 1, rows, err);
+    return ask_about(pg, COLUMNS_SQL "FROM fenceline.retry_chain($1::bigint) j ORDER BY job_id", job_id, rows,
+                     err);
 }
 
 fl_status fl_pg_jobs_attempts(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
                               struct fl_err *err)
 {
-    char id[NUMBER_BYTES];
-    const char *params[] = {number(job_id, id)};
-    return fl_pg_sync_query(
-        pg,
-        "SELECT attempt," TIME_SQL("at") ", worker, error FROM fenceline.job_attempts"
-                                         " WHERE job_id = $1::bigint ORDER BY at, attempt",
-        params, 1, rows, err);
+    return ask_about(pg, ATTEMPTS_SQL, job_id, rows, err);
+}
+
+fl_status fl_pg_jobs_phases(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                            struct fl_err *err)
+{
+    return ask_about(pg, PHASES_SQL, job_id, rows, err);
+}
+
+fl_status fl_pg_jobs_claim(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                           struct fl_err *err)
+{
+    return ask_about(pg, CLAIM_SQL, job_id, rows, err);
+}
+
+fl_status fl_pg_jobs_lost_claims(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                                 struct fl_err *err)
+{
+    return ask_about(pg, LOST_CLAIMS_SQL, job_id, rows, err);
 }
 
 fl_status fl_pg_jobs_ids(struct fl_pg_sync *pg, const struct fl_job_filter *filter, bool not_retried,

@@ -43,6 +43,8 @@ enum {
     FL_JOB_RANK,
     FL_JOB_RETRIED_BY,
     FL_JOB_DEATHS,
+    FL_JOB_AGE_MS, /* since it was created */
+    FL_JOB_TOKEN,  /* under which it was committed; null = decided without, or open */
 };
 
 /* At most limit of them, the newest first. */
@@ -62,6 +64,30 @@ enum { FL_ATTEMPT_NUMBER, FL_ATTEMPT_AT, FL_ATTEMPT_WORKER, FL_ATTEMPT_ERROR };
 /* The attempts of a job that met an error, in order. */
 FL_CHECKED fl_status fl_pg_jobs_attempts(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
                                          struct fl_err *err);
+
+enum { FL_JOB_PHASE, FL_JOB_PHASE_MS };
+
+/* How long the job was in each phase, in order; null = not known. No rows for a job of which nothing is known
+ * yet. */
+FL_CHECKED fl_status fl_pg_jobs_phases(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                                       struct fl_err *err);
+
+enum {
+    FL_CLAIM_TOKEN,
+    FL_CLAIM_HOLDER,
+    FL_CLAIM_AT,
+    FL_CLAIM_HELD_MS,
+    FL_CLAIM_LOST_AT, /* of lost claims only, and the next: */
+    FL_CLAIM_LOST_TO, /* token of the claim that came after */
+};
+
+/* The claim under which an open job holds its episode now: one row, or none (broken ones do not hold it). */
+FL_CHECKED fl_status fl_pg_jobs_claim(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                                      struct fl_err *err);
+
+/* The claims that the job lost to others, in order. */
+FL_CHECKED fl_status fl_pg_jobs_lost_claims(struct fl_pg_sync *pg, int64_t job_id, struct fl_pg_rows **rows,
+                                            struct fl_err *err);
 
 /* Ids (one column) of matching jobs above `after`, at most limit, in order; not_retried: without those that
  * another job retries already. */

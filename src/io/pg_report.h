@@ -38,23 +38,32 @@ FL_CHECKED fl_status fl_pg_report_rows(struct fl_pg_sync *pg, const char *episod
                                        struct fl_pg_rows **rows, struct fl_err *err);
 
 enum {
-    FL_REPORT_EVENT,    /* "job" or "break" */
-    FL_REPORT_EVENT_AT, /* when it was decided; of an open job, when it was created */
+    FL_REPORT_EVENT, /* "job", "attempt" (one that met an error), "claim" (the current one, of an open job),
+                      * "lost claim", or "break" */
+    FL_REPORT_EVENT_AT, /* when it happened; of a job when it was decided, of an open one when it was created
+                         */
     FL_REPORT_EVENT_JOB,
     FL_REPORT_EVENT_KIND,
     FL_REPORT_EVENT_MODE,
     FL_REPORT_EVENT_IF_VERSION,
-    FL_REPORT_EVENT_OUTCOME, /* "open"; "lock broken" for a break */
+    FL_REPORT_EVENT_OUTCOME, /* of a job, or "open"; else "attempt failed", "claimed", "claim lost", "lock
+                                broken" */
     FL_REPORT_EVENT_VERSION,
     FL_REPORT_EVENT_ROWS,
     FL_REPORT_EVENT_WHO,
     FL_REPORT_EVENT_MESSAGE,
     FL_REPORT_EVENT_SOURCE,
-    FL_REPORT_EVENT_ATTEMPTS,
-    FL_REPORT_EVENT_CREATED_AT,
+    FL_REPORT_EVENT_ATTEMPTS,   /* of a job how often it was begun; of an attempt which one */
+    FL_REPORT_EVENT_CREATED_AT, /* of a job */
+    FL_REPORT_EVENT_CLAIMED_AT, /* of a claim, lost or not */
+    FL_REPORT_EVENT_TOKEN,      /* of the claim; of a job, of the one that decided it */
+    FL_REPORT_EVENT_RETRIES,    /* job that this one retries */
+    FL_REPORT_EVENT_RETRIED_BY, /* job that retries this one */
+    FL_REPORT_EVENT_RESULT,     /* for people: the outcome with its version */
+    FL_REPORT_EVENT_STORY,      /* for people: the message, and the retries */
 };
 
-/* Every job and every broken lock of an episode, in order of time. */
+/* Everything that happened to an episode, in order of time. */
 FL_CHECKED fl_status fl_pg_report_history(struct fl_pg_sync *pg, const char *episode,
                                           struct fl_pg_rows **rows, struct fl_err *err);
 

@@ -195,7 +195,8 @@ static bool nothing_waits(const struct fl_pg_store *store)
 
 static void open_one_more(struct fl_pg_store *store)
 {
-    bool too_early = has_open_lane(store) && (int64_t)uv_now(store->loop) - store->failed_open_ms < REOPEN_MS;
+    bool can_wait = has_open_lane(store) || nothing_waits(store);
+    bool too_early = can_wait && (int64_t)uv_now(store->loop) - store->failed_open_ms < REOPEN_MS;
     struct fl_store_lane *closed = NULL;
     for (int i = 0; i < store->lane_count; i++) {
         enum fl_pg_state state = store->lanes[i].pg.state;
@@ -224,7 +225,7 @@ static void dispatch(uv_prepare_t *handle)
         fl_pg_steps_add(store, lane);
         fl_pg_send(&lane->pg);
     }
-    if (!nothing_waits(store))
+    if (!nothing_waits(store) || store->stays_open)
         open_one_more(store);
 }
 

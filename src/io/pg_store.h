@@ -84,6 +84,7 @@ struct fl_pg_store {
     struct fl_store_lane *lanes;
     int lane_count;
     int64_t failed_open_ms; /* loop time of the last failed connect */
+    bool stays_open;        /* all connections are opened before they are needed: for a service */
     char session[288];      /* "fenceline import@host:pid": what its connections are called */
     const char *holder;     /* its second half, shown to operators */
     struct fl_pg_params params;

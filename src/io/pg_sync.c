@@ -93,6 +93,11 @@ void fl_pg_sync_set_timeout(struct fl_pg_sync *pg, int64_t timeout_ms)
     pg->timeout_ms = timeout_ms;
 }
 
+int64_t fl_pg_sync_backend_pid(const struct fl_pg_sync *pg)
+{
+    return pg->conn ? PQbackendPID(pg->conn) : 0;
+}
+
 static void close_connection(struct fl_pg_sync *pg)
 {
     PQfinish(pg->conn);

@@ -21,6 +21,9 @@ void fl_pg_sync_close(struct fl_pg_sync *pg);
 /* How long a statement may take from now on, in ms; 0 = as long as it takes. */
 void fl_pg_sync_set_timeout(struct fl_pg_sync *pg, int64_t timeout_ms);
 
+/* The server process as the connection was told of it; a pooler tells its own number. 0 = closed. */
+int64_t fl_pg_sync_backend_pid(const struct fl_pg_sync *pg);
+
 /* Runs one statement with text parameters $1... (NULL = null). *rows (may be NULL: not wanted) is the
  * caller's to free. Errors as fl_pg_error says; FL_UNAVAILABLE when no answer came in time: the connection is
  * closed then. */

@@ -33,6 +33,27 @@ struct fl_slice fl_redis_lease_key(struct fl_slice episode, const char *suffix, 
     return (struct fl_slice){out, at};
 }
 
+bool fl_redis_lease_read_key(struct fl_slice key, char text[FL_LEASE_KEY_BYTES], struct fl_slice *episode)
+{
+    static const char HEAD[] = "fenceline:{", TAIL[] = "}:lease";
+    const size_t head = sizeof HEAD - 1, tail = sizeof TAIL - 1;
+    bool is_one = key.len > head + tail && key.len < FL_LEASE_KEY_BYTES && memcmp(key.ptr, HEAD, head) == 0 &&
+                  memcmp(key.ptr + key.len - tail, TAIL, tail) == 0;
+    size_t length = 0;
+    for (size_t i = head; is_one && i < key.len - tail; i++) {
+        char c = key.ptr[i];
+        if (c == '%') {
+            const char *digits = key.ptr + i + 1;
+            c = memcmp(digits, "25", 2) == 0 ? '%' : memcmp(digits, "7B", 2) == 0 ? '{' : '}';
+            is_one = c != '}' || memcmp(digits, "7D", 2) == 0;
+            i += 2;
+        }
+        text[length++] = c;
+    }
+    *episode = (struct fl_slice){text, length};
+    return is_one && length <= 255;
+}
+
 static enum fl_event_type answer_type(enum fl_action_type action)
 {
     return action == FL_ACTION_LEASE         ? FL_EVENT_LEASED
@@ -43,9 +64,8 @@ static enum fl_event_type answer_type(enum fl_action_type action)
 
 /* ---- replies ---- */
 
-/* The value of a lease: "<nonce> <token> <who>". */
-static bool read_lease_value(struct fl_slice value, struct fl_slice *nonce, struct fl_token *token,
-                             struct fl_slice *who)
+bool fl_redis_lease_read_value(struct fl_slice value, struct fl_slice *nonce, struct fl_token *token,
+                               struct fl_slice *who)
 {
     if (value.len < FL_NONCE_LEN + 2 || value.ptr[FL_NONCE_LEN] != ' ')
         return false;
@@ -78,7 +98,7 @@ static bool read_leased(const redisReply *reply, struct fl_event *event)
         return false;
     struct fl_slice nonce;
     struct fl_token token;
-    if (!read_lease_value(reply_text(reply->element[2]), &nonce, &token, &event->leased.holder))
+    if (!fl_redis_lease_read_value(reply_text(reply->element[2]), &nonce, &token, &event->leased.holder))
         event->leased.holder = FL_SLICE("somebody unknown (the lease's value is not fenceline's)");
     /* A key without expiry (-1) was not set by us; look again soon all the same. */
     event->leased.remaining_ms = reply->element[1]->integer > 0 ? reply->element[1]->integer : 0;
@@ -93,8 +113,9 @@ static bool read_lease_seen(const redisReply *reply, const struct fl_import *im,
         return true;
     if (reply->type != REDIS_REPLY_STRING)
         return false;
-    event->lease_seen.mine = read_lease_value(reply_text(reply), &nonce, &event->lease_seen.token, &who) &&
-                             fl_slice_is(nonce, im->lease.nonce.hex);
+    event->lease_seen.mine =
+        fl_redis_lease_read_value(reply_text(reply), &nonce, &event->lease_seen.token, &who) &&
+        fl_slice_is(nonce, im->lease.nonce.hex);
     return true;
 }
 

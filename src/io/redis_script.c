@@ -8,7 +8,7 @@
 #include "base/assert.h"
 
 /* Generated from lua/ at build time. */
-extern const char fl_lua_lease_acquire[], fl_lua_lease_renew[], fl_lua_lease_release[];
+extern const char fl_lua_lease_acquire[], fl_lua_lease_renew[], fl_lua_lease_release[], fl_lua_lease_look[];
 extern const char fl_lua_queue_take[], fl_lua_queue_add[], fl_lua_queue_finish[], fl_lua_queue_beat[],
     fl_lua_queue_rescue[];
 
@@ -18,6 +18,7 @@ const char *fl_redis_script_text(enum fl_script script)
     case FL_SCRIPT_ACQUIRE: return fl_lua_lease_acquire;
     case FL_SCRIPT_RENEW: return fl_lua_lease_renew;
     case FL_SCRIPT_RELEASE: return fl_lua_lease_release;
+    case FL_SCRIPT_LEASE_LOOK: return fl_lua_lease_look;
     case FL_SCRIPT_QUEUE_TAKE: return fl_lua_queue_take;
     case FL_SCRIPT_QUEUE_ADD: return fl_lua_queue_add;
     case FL_SCRIPT_QUEUE_FINISH: return fl_lua_queue_finish;

@@ -1016,7 +1016,7 @@ static void test_worker_list(void **state)
     assert_non_null(strstr(text_in(shown, "worker"), in_id));
     struct process *table = fenceline_run(0, "worker", "list");
     fenceline_assert_out(table, text_in(shown, "worker"));
-    fenceline_assert_out(table, " s ago");
+    fenceline_assert_out(table, "heartbeat");
     cJSON_Delete(shown);
 
     /* With a job that waits for somebody else's lease. */

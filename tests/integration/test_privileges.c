@@ -241,16 +241,17 @@ static void test_schema_is_closed(void **state)
         "   AND prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))"
         "   AND $1::text IS NOT NULL");
     db_exec(fenceline.db, roles_sql);
-    /* resolve_commit ends sessions of the caller's, and job_answer is its part: they write nothing. */
+    /* resolve_commit ends sessions of the caller's, job_answer is its part, and episode_locker looks at sessions as the
+     * caller may: they write nothing. */
     assert_none(
         "a role may call it, but it runs with the caller's rights, who may write no table: SECURITY DEFINER "
-        "SET search_path = pg_catalog, pg_temp, as in config/schema/005_rights.sql",
+        "SET search_path = pg_catalog, pg_temp, as in config/schema/006_rights.sql",
         "SELECT string_agg(proname, ', ') FROM pg_proc"
         " WHERE pronamespace = 'fenceline'::regnamespace AND provolatile = 'v' AND NOT prosecdef"
         "   AND (has_function_privilege('fenceline_worker', oid, 'EXECUTE')"
         "        OR has_function_privilege('fenceline_operator', oid, 'EXECUTE')"
         "        OR has_function_privilege('fenceline_enqueuer', oid, 'EXECUTE'))"
-        "   AND proname NOT IN ('resolve_commit', 'job_answer') AND $1::text IS NOT NULL");
+        "   AND proname NOT IN ('resolve_commit', 'job_answer', 'episode_locker') AND $1::text IS NOT NULL");
     assert_int_equal(db_int(fenceline.db,
                             "SELECT count(*) FROM pg_class c, LATERAL aclexplode(relacl) a"
                             " WHERE relnamespace = 'fenceline'::regnamespace AND a.grantee = 0"),
@@ -336,9 +337,10 @@ static void add_commands(struct words *used, const char *path, char quote)
     bool has_subcommands;
     while (next_literal(&at, quote, literal)) {
         char command[32], subcommand[32];
-        /* Everybody may send AUTH; READONLY is how an error begins. */
+        /* Everybody may send AUTH; READONLY is how an error begins; CONFIG GET shows passwords too, and doctor does
+         * without it. */
         if (!is_command(literal, command, &has_subcommands) || strcmp(command, "auth") == 0 ||
-            strcmp(command, "readonly") == 0)
+            strcmp(command, "readonly") == 0 || strcmp(command, "config") == 0)
             continue;
         snprintf(name, sizeof name, "%s", command);
         if (has_subcommands && next_literal(&at, quote, literal)) {
@@ -612,6 +614,11 @@ static void test_reader_looks(void **state)
         {"jobs", "list", "--outcome", "imported", "--json"},
         {"jobs", "show", "1"},
         {"worker", "list"},
+        {"jobs", "stats"},
+        {"locks", "list"},
+        {"locks", "list", "--json"},
+        {"locks", "show", "ep1"},
+        {"show", "ep1", "chapters", "--format", "json"},
         {"migrate", "--status"},
     };
     size_t before = denials();
@@ -998,6 +1005,7 @@ static const char *const READER_SENDS[] = {
     "TABLE fenceline.queue_control",
     "TABLE fenceline.lock_breaks",
     "TABLE fenceline.lost_claims",
+    "TABLE fenceline.open_claims",
 };
 
 static const char *const OPERATOR_SENDS[] = {
@@ -1078,6 +1086,8 @@ static bool something_is_denied(PGconn *conn, int role, const struct fl_pg_grant
     char sql[SQL_BYTES];
     if (fl_slice_is(grant->object, "pg_read_all_stats"))
         return !sees_sessions(conn);
+    if (fl_slice_is(grant->object, "pg_signal_backend"))
+        return is_denied(conn, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 't_reader'");
     for (size_t i = 0; i < SENDS[role].count; i++)
         if (is_denied(conn, SENDS[role].list[i]))
             return true;
@@ -1246,7 +1256,7 @@ static void test_postgres_advice(void **state)
         assert_int_equal(rights.missing, 0);
         assert_false(rights.is_member);
         assert_null(rights.advice.ptr);
-        db_exec(fenceline.db, "DROP OWNED BY t_nobody; REVOKE pg_read_all_stats FROM t_nobody");
+        db_exec(fenceline.db, "DROP OWNED BY t_nobody; REVOKE pg_read_all_stats, pg_signal_backend FROM t_nobody");
         db_exec(fenceline.db, advice);
         rights = check_as(pg, role);
         assert_int_equal(rights.missing, 0);

@@ -303,6 +303,58 @@ static void test_stranded_dispatcher_with_jobs(void **state)
     strand(true, true);
 }
 
+/* A dispatcher takes a dead worker's jobs over, and Postgres is cut off from it before it can note that.
+ * Another becomes the dispatcher; what the first has in its hands it gives back as soon as it can. */
+static void test_rescuer_loses_its_role(void **state)
+{
+    (void)state;
+    struct process *rescuer = start_behind_proxies(), *victim = start_direct();
+    PGconn *held = hold_commits();
+    enqueue_many("torn", 8); /* some for each */
+    await_held();
+    fleet_await(8, "SELECT count(*) FROM fenceline.jobs WHERE started_at IS NOT NULL");
+    char *id = rdb_text(fenceline.redis, "GET fenceline:{queue}:dispatcher");
+    int rule = proxy_arm(&proxies[POSTGRES], &(struct proxy_rule){.direction = PROXY_TO_SERVER,
+                                                                  .action = PROXY_CUT_BEFORE,
+                                                                  .pattern = "suspect_jobs",
+                                                                  .every = true});
+    char pid[ID_BYTES];
+    snprintf(pid, sizeof pid, "%d", (int)victim->pid);
+    fleet_kill_worker(victim);
+    db_exec(fenceline.db, /* or else its commits, which only wait, would still come */
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'fenceline worker@%:' || $1",
+            pid);
+    assert_true(proxy_wait_fired(&proxies[POSTGRES], rule, 1, PROMPT_MS));
+    proxy_block(&proxies[POSTGRES], PROXY_SILENT);
+    struct process *other = start_direct();
+    let_commit(held);
+    char *now = NULL;
+    for (int64_t end_ms = process_now_ms() + PROMPT_MS; process_now_ms() < end_ms; process_sleep_ms(50)) {
+        free(now);
+        now = rdb_text(fenceline.redis, "GET fenceline:{queue}:dispatcher");
+        if (now && strcmp(now, id) != 0)
+            break;
+    }
+    assert_non_null(now);
+    assert_string_not_equal(now, id);
+    enqueue_many("other", 20);
+    fleet_await(20,
+                "SELECT count(*) FROM fenceline.jobs WHERE outcome IS NOT NULL AND episode_id LIKE 'other%'");
+    assert_true(fenceline_count_jobs("open") > 0); /* in the hands of the first, which has a heartbeat */
+    proxy_disarm_all(&proxies[POSTGRES]);
+    proxy_resume(&proxies[POSTGRES]);
+    fleet_await_all_decided();
+    assert_true(db_int(fenceline.db,
+                       "SELECT count(*) FROM fenceline.job_attempts WHERE error LIKE '%worker died%'") > 0);
+    assert_false(process_ended(rescuer, 0));
+    fleet_stop_worker(rescuer);
+    fleet_stop_worker(other);
+    assert_each_once();
+    free(now);
+    free(id);
+}
+
 /* ---- requests that are lost, and answers that are lost ---- */
 
 static const struct request {
@@ -374,6 +426,9 @@ static void test_loss(void **state)
                                           " WHERE error LIKE '%worker died%'"),
                      0);
     assert_false(process_ended(worker, 0));
+    for (int i = 0; fleet_entries() > 0 && i < 100;
+         i++) /* an entry that was added twice is still to be taken */
+        process_sleep_ms(20);
     fleet_stop_worker(worker);
     process_sleep_ms(LEASE_MS); /* a release that was lost */
     assert_each_once();
@@ -418,6 +473,7 @@ int main(void)
         TEST(test_redis_refuses),
         TEST(test_redis_is_silent),
         TEST(test_taken_for_dead),
+        TEST(test_rescuer_loses_its_role),
         TEST(test_postgres_is_silent),
         TEST(test_stranded_worker),
         TEST(test_stranded_worker_with_jobs),

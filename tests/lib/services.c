@@ -37,6 +37,7 @@ enum {
     START_ATTEMPTS = 5,
     START_POLL_MS = 10,
     TAIL_LINES = 30,
+    ARGS_MAX = 64,
     PORT_LOWEST = 10000,
     PORT_FALLBACK_HIGHEST = 32767,
     JANITOR_ROUNDS = 1000,
@@ -48,6 +49,7 @@ struct server {
     uint16_t port;
     int port_fd; /* keeps the port reserved */
     char *log_path;
+    const char *const *args; /* further ones; NULL: none */
 };
 
 struct services_state {
@@ -403,12 +405,26 @@ static enum readiness await_answer(const struct services_state *state, struct se
     return NOT_YET;
 }
 
+/* The arguments that are always given, and then those of the test. Both lists end with NULL. */
+static void join_args(const char *const *fixed, const struct server *server, const char *argv[ARGS_MAX])
+{
+    size_t count = 0;
+    for (; *fixed != NULL; fixed++)
+        argv[count++] = *fixed;
+    for (const char *const *arg = server->args; arg != NULL && *arg != NULL; arg++) {
+        assert_true(count + 1 < ARGS_MAX);
+        argv[count++] = *arg;
+    }
+    argv[count] = NULL;
+}
+
 static enum readiness try_postgres(struct services_state *state)
 {
     char port[sizeof "--port=65535"];
     snprintf(port, sizeof port, "--port=%u", (unsigned)state->postgres.port);
     char *program = postgres_program(state, "postgres");
-    const char *const argv[] = {
+    const char *argv[ARGS_MAX];
+    const char *const fixed[] = {
         program,
         "-D",
         state->data,
@@ -425,6 +441,7 @@ static enum readiness try_postgres(struct services_state *state)
         "--log_timezone=UTC",
         NULL,
     };
+    join_args(fixed, &state->postgres, argv);
     size_t log_start = files_size(state->postgres.log_path);
     state->postgres.process = process_start(&(struct process_spec){
         .argv = argv,
@@ -445,9 +462,11 @@ static enum readiness try_redis(struct services_state *state)
     char port[sizeof "65535"];
     snprintf(port, sizeof port, "%u", (unsigned)state->redis.port);
     /* Without a file of settings, Redis stays in the foreground and writes its log to stdout. */
-    const char *const argv[] = {
+    const char *argv[ARGS_MAX];
+    const char *const fixed[] = {
         "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", state->folder, NULL,
     };
+    join_args(fixed, &state->redis, argv);
     size_t log_start = files_size(state->redis.log_path);
     state->redis.process = process_start(&(struct process_spec){
         .argv = argv,
@@ -581,6 +600,26 @@ void services_redis_stop(struct services *services, enum services_stop_mode mode
 }
 
 /* What tests ask for */
+
+void services_postgres_set_args(struct services *services, const char *const *args)
+{
+    services->state->postgres.args = args;
+}
+
+void services_redis_set_args(struct services *services, const char *const *args)
+{
+    services->state->redis.args = args;
+}
+
+char *services_postgres_program(const struct services *services, const char *name)
+{
+    return postgres_program(services->state, name);
+}
+
+const struct passwd *services_postgres_user(const struct services *services)
+{
+    return services->state->user;
+}
 
 uint16_t services_redis_port(const struct services *services)
 {

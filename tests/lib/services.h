@@ -25,6 +25,7 @@
 #ifndef TESTS_LIB_SERVICES_H
 #define TESTS_LIB_SERVICES_H
 
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -62,6 +63,16 @@ void services_postgres_start(struct services *services);
 void services_postgres_restart(struct services *services, enum services_stop_mode mode);
 void services_redis_stop(struct services *services, enum services_stop_mode mode);
 void services_redis_start(struct services *services);
+
+/* Further arguments of a server from its next start on ("--fsync=on", NULL); the last one wins, also over
+ * those that are given here anyway. NULL = none again. The list is borrowed until it is replaced. */
+void services_postgres_set_args(struct services *services, const char *const *args);
+void services_redis_set_args(struct services *services, const char *const *args);
+
+/* A program of the PostgreSQL that runs here ("pg_basebackup"), and the user whom its servers run as (NULL:
+ * as we are). The path is malloc'ed. */
+char *services_postgres_program(const struct services *services, const char *name);
+const struct passwd *services_postgres_user(const struct services *services);
 
 uint16_t services_redis_port(const struct services *services);
 uint16_t services_postgres_port(const struct services *services);

@@ -36,6 +36,29 @@ static fl_status parse(const char *line)
     return fl_args_parse(&args, count, words, &err);
 }
 
+/* What show is to write decides the kind. */
+static void test_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        enum fl_format format;
+        enum fl_kind kind;
+    } CASES[] = {
+        {"show ep1 --format json", FL_FORMAT_TRANSCRIPT_JSON, FL_TRANSCRIPT},
+        {"show ep1 transcript --format=srt", FL_FORMAT_SRT, FL_TRANSCRIPT},
+        {"show --format vtt ep1", FL_FORMAT_VTT, FL_TRANSCRIPT},
+        {"show ep1 --format chapters", FL_FORMAT_CHAPTERS_JSON, FL_CHAPTERS},
+        {"show ep1 chapters --format chapters -q", FL_FORMAT_CHAPTERS_JSON, FL_CHAPTERS},
+        {"show ep1", FL_FORMAT_NONE, FL_KIND_NONE},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        assert_int_equal(parse(CASES[i].line), FL_OK);
+        assert_int_equal(args.format, CASES[i].format);
+        assert_int_equal(args.kind, CASES[i].kind);
+    }
+}
+
 static void test_import_options(void **state)
 {
     (void)state;
@@ -150,6 +173,14 @@ static void test_refused(void **state)
         {"import x -q -v", "--quiet contradicts --verbose"},
         {"migrate --status --sql", "--status contradicts --sql"},
         {"migrate now", "migrate takes no arguments: 'now' is too much"},
+        {"show ep1 --format timed-text",
+         "unknown format 'timed-text'; --format takes json, srt, vtt or chapters"},
+        {"show ep1 --format", "--format needs a value: FORMAT"},
+        {"show ep1 chapters --format srt",
+         "--format json, srt and vtt write a transcript, which contradicts 'chapters'"},
+        {"show ep1 transcript --format chapters",
+         "--format chapters writes chapters, which contradicts 'transcript'"},
+        {"show ep1 --json --format srt", "--json contradicts --format"},
         {"show ep1 song", "unknown kind 'song': chapters or transcript"},
         {"show ep1 chapters more", "show takes EPISODE [KIND]: 'more' is too much"},
         {"history ep1 chapters", "history takes EPISODE: 'chapters' is too much"},
@@ -236,19 +267,13 @@ static void test_two_words(void **state)
         const char *line;
         enum fl_command command;
     } CASES[] = {
-        {"enqueue a", FL_COMMAND_ENQUEUE},
-        {"worker", FL_COMMAND_WORKER},
-        {"worker --slots 2", FL_COMMAND_WORKER},
-        {"worker list", FL_COMMAND_WORKER_LIST},
-        {"jobs list", FL_COMMAND_JOBS_LIST},
-        {"--json jobs list", FL_COMMAND_JOBS_LIST},
-        {"jobs show 7", FL_COMMAND_JOBS_SHOW},
-        {"jobs retry", FL_COMMAND_JOBS_RETRY},
-        {"jobs cancel", FL_COMMAND_JOBS_CANCEL},
-        {"jobs purge", FL_COMMAND_JOBS_PURGE},
-        {"jobs pause", FL_COMMAND_JOBS_PAUSE},
-        {"jobs resume", FL_COMMAND_JOBS_RESUME},
-        {"worker list --json", FL_COMMAND_WORKER_LIST},
+        {"enqueue a", FL_COMMAND_ENQUEUE},       {"worker", FL_COMMAND_WORKER},
+        {"worker --slots 2", FL_COMMAND_WORKER}, {"worker list", FL_COMMAND_WORKER_LIST},
+        {"jobs list", FL_COMMAND_JOBS_LIST},     {"--json jobs list", FL_COMMAND_JOBS_LIST},
+        {"jobs show 7", FL_COMMAND_JOBS_SHOW},   {"jobs retry", FL_COMMAND_JOBS_RETRY},
+        {"jobs cancel", FL_COMMAND_JOBS_CANCEL}, {"jobs purge", FL_COMMAND_JOBS_PURGE},
+        {"jobs pause", FL_COMMAND_JOBS_PAUSE},   {"jobs resume", FL_COMMAND_JOBS_RESUME},
+        {"jobs stats", FL_COMMAND_JOBS_STATS},   {"worker list --json", FL_COMMAND_WORKER_LIST},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         if (parse(CASES[i].line) != FL_OK)
@@ -583,23 +608,15 @@ static void test_group_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_import_options),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_common_options),
-        cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_help_and_version),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_passwords),
-        cmocka_unit_test(test_apply),
-        cmocka_unit_test(test_help_text),
-        cmocka_unit_test(test_two_words),
-        cmocka_unit_test(test_help_of_two_words),
-        cmocka_unit_test(test_group_help),
-        cmocka_unit_test(test_enqueue_options),
-        cmocka_unit_test(test_jobs_options),
-        cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_refused_of_the_queue),
+        cmocka_unit_test(test_written),       cmocka_unit_test(test_import_options),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_common_options),
+        cmocka_unit_test(test_modes),         cmocka_unit_test(test_help_and_version),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_passwords),
+        cmocka_unit_test(test_apply),         cmocka_unit_test(test_help_text),
+        cmocka_unit_test(test_two_words),     cmocka_unit_test(test_help_of_two_words),
+        cmocka_unit_test(test_group_help),    cmocka_unit_test(test_enqueue_options),
+        cmocka_unit_test(test_jobs_options),  cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_slots),         cmocka_unit_test(test_refused_of_the_queue),
         cmocka_unit_test(test_hostile_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

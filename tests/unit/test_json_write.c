@@ -141,6 +141,19 @@ static void test_escape(void **state)
     assert_memory_equal(out, "\\\"", 2);
     assert_int_equal(fl_json_escape(0x2029, out), 6);
     assert_memory_equal(out, "\\u2029", 6);
+    assert_int_equal(fl_json_escape(0x202e, out), 6); /* turns the direction of writing */
+    assert_memory_equal(out, "\\u202e", 6);
+}
+
+/* JSON from elsewhere keeps its meaning, stays on its line, and steers no terminal. */
+static void test_raw(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_writer(&f);
+    fl_json_write_raw(&f.writer,
+                      FL_SLICE("{\"a\\\"\":\n\t[\"\x7f\xc2\x9b\xe2\x80\xa8\xe2\x80\xae\xc3\xa9\xff\"]}"));
+    assert_written(&f, "{\"a\\\"\":  [\"\\u007f\\u009b\\u2028\\u202e\xc3\xa9\xef\xbf\xbd\"]}");
 }
 
 /* Whatever bytes go in, valid JSON on one line comes out, and the reader agrees about valid text. */
@@ -318,10 +331,15 @@ static void test_stream_error_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_and_commas), cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_name_is_escaped),   cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_depth_limit_is_reached),
-        cmocka_unit_test(test_misuse_aborts),     cmocka_unit_test(test_stream_error_stays),
+        cmocka_unit_test(test_values_and_commas),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_name_is_escaped),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_depth_limit_is_reached),
+        cmocka_unit_test(test_misuse_aborts),
+        cmocka_unit_test(test_stream_error_stays),
     };
     return cmocka_run_group_tests_name("json_write", tests, NULL, NULL);
 }

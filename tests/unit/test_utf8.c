@@ -181,6 +181,9 @@ static void test_controls(void **state)
     for (uint32_t c = 0; c < 0x3000; c++) {
         bool expected = c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029;
         assert_int_equal(fl_utf8_is_control(c), expected);
+        bool turns = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+                     (c >= 0x2066 && c <= 0x206f);
+        assert_int_equal(fl_utf8_turns_direction(c), turns);
     }
 }
 

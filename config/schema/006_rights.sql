@@ -22,7 +22,9 @@ ALTER FUNCTION fenceline.retry_jobs SECURITY DEFINER SET search_path = pg_catalo
 ALTER FUNCTION fenceline.cancel_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.purge_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.set_paused SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
--- Not resolve_commit: it ends a session of the caller's, which the owner of the schema may have no right to.
+ALTER FUNCTION fenceline.break_claim SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+-- Not resolve_commit, which ends a session of the caller's, nor episode_locker, which looks at sessions: the owner of the
+-- schema may have no right to do so.
 
 -- Postgres lets everybody call a new function. Each later migration takes that back in the same way.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA fenceline FROM PUBLIC;
