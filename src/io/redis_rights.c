@@ -56,6 +56,7 @@ static const struct {
     {"xpending", "K group"},
     {"xreadgroup", "GROUP group consumer STREAMS K >"},
     {"zadd", "K 0 member"},
+    {"zcount", "K 0 0"},
     {"zpopmin", "K"},
     {"zrange", "K 0 0"},
     {"zrangebyscore", "K 0 0"},

@@ -241,8 +241,8 @@ static void test_schema_is_closed(void **state)
         "   AND prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))"
         "   AND $1::text IS NOT NULL");
     db_exec(fenceline.db, roles_sql);
-    /* resolve_commit ends sessions of the caller's, job_answer is its part, and episode_locker looks at sessions as the
-     * caller may: they write nothing. */
+    /* resolve_commit ends sessions of the caller's, job_answer is its part, and episode_locker looks at
+     * sessions as the caller may: they write nothing. */
     assert_none(
         "a role may call it, but it runs with the caller's rights, who may write no table: SECURITY DEFINER "
         "SET search_path = pg_catalog, pg_temp, as in config/schema/006_rights.sql",
@@ -337,8 +337,8 @@ static void add_commands(struct words *used, const char *path, char quote)
     bool has_subcommands;
     while (next_literal(&at, quote, literal)) {
         char command[32], subcommand[32];
-        /* Everybody may send AUTH; READONLY is how an error begins; CONFIG GET shows passwords too, and doctor does
-         * without it. */
+        /* Everybody may send AUTH; READONLY is how an error begins; CONFIG GET shows passwords too, and
+         * doctor does without it. */
         if (!is_command(literal, command, &has_subcommands) || strcmp(command, "auth") == 0 ||
             strcmp(command, "readonly") == 0 || strcmp(command, "config") == 0)
             continue;
@@ -618,7 +618,7 @@ static void test_reader_looks(void **state)
         {"locks", "list"},
         {"locks", "list", "--json"},
         {"locks", "show", "ep1"},
-        {"show", "ep1", "chapters", "--format", "json"},
+        {"show", "ep1", "--format", "chapters"},
         {"migrate", "--status"},
     };
     size_t before = denials();
@@ -636,6 +636,60 @@ static void test_reader_looks(void **state)
     assert_int_equal(db_int(conn, "SELECT count(chapter_title) FROM fenceline.segments_with_chapters"), 7);
     db_close(conn);
     assert_nothing_denied(before);
+}
+
+/* A claim is broken, though its session is stuck in its commit, with the episode's row locked. */
+static void test_operator_breaks(void **state)
+{
+    (void)state;
+    free(fenceline_write_chapters("ep1", "first", 3));
+    become(FL_ROLE_WORKER);
+    struct process *import = fenceline_start(
+        &(struct process_spec){.argv = (const char *const[]){"import", "ep1.chapters.json", NULL},
+                               .env = (const char *const[]){"FENCELINE_FAIL_POINT=after-claim:stop", NULL}});
+    fenceline_await_stop(import);
+    PGconn *stuck = open_as(FL_ROLE_WORKER);
+    db_exec(stuck, "SET application_name = 'fenceline import@here:1'");
+    db_exec(stuck, "BEGIN");
+    db_exec(stuck, "SELECT fenceline.decide_job(1, 'failed', 'stuck')");
+    become(FL_ROLE_READER);
+    struct process *refused = fenceline_run(2, "locks", "break", "ep1", "--yes");
+    fenceline_assert_err(refused, "permission denied for function break_claim; this user needs the role "
+                                  "fenceline_operator");
+    size_t before = denials();
+    become(FL_ROLE_OPERATOR);
+    struct process *broken = fenceline_run(0, "locks", "break", "ep1", "--yes", "--reason", "a test");
+    fenceline_assert_err(broken, "was ended");
+    fenceline_assert_out(broken, "fence raised");
+    assert_int_equal(fenceline_count("lock_breaks"), 1);
+    assert_int_equal(fenceline_count_leases(), 0);
+    become(FL_ROLE_READER);
+    fenceline_assert_out(fenceline_run(0, "history", "ep1"), "lock broken");
+    process_signal(import, SIGCONT);
+    fenceline_finish(import, 0); /* it starts over */
+    fenceline_assert_chapters("ep1", "first", 3);
+    fenceline_assert_clean();
+    assert_nothing_denied(before);
+    db_close(stuck);
+}
+
+/* All that doctor looks at; but for one thing that no user of fenceline may see. */
+static void test_operator_doctors(void **state)
+{
+    (void)state;
+    size_t before = denials();
+    become(FL_ROLE_OPERATOR);
+    struct process *doctor =
+        fenceline_run(1, "doctor", "--json"); /* the test's Postgres does without fsync */
+    fenceline_assert_not_out(doctor, "could not look");
+    fenceline_assert_not_out(doctor, "permission");
+    fenceline_assert_not_out(doctor, "lacks");
+    fenceline_assert_out(doctor, "may not see (CONFIG GET save)");
+    assert_int_equal(denials(), before);
+    redisReply *log = redisCommand(fenceline.redis, "ACL LOG 10");
+    assert_true(log && log->elements == 1);
+    assert_string_equal(log->element[0]->element[7]->str, "config|get");
+    freeReplyObject(log);
 }
 
 /* ---- what does not: Postgres ---- */
@@ -690,6 +744,7 @@ static const char *const READER_MAY_NOT[] = {
     "SELECT fenceline.retry_jobs('{1}', false)",
     "SELECT fenceline.purge_jobs(0, NULL, 1)",
     "SELECT fenceline.set_paused(true, 'x', 'y')",
+    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false)",
     "SELECT fenceline.enqueue('e', 'chapters', source => 'x')",
     "SELECT fenceline.decide_job(1, 'cancelled', 'x')",
     "SELECT fenceline.tidy_jobs(1, 1)",
@@ -725,6 +780,7 @@ static const char *const WORKER_MAY_NOT[] = {
     "SELECT fenceline.retry_jobs('{1}', false)",
     "SELECT fenceline.purge_jobs(0, NULL, 1)",
     "SELECT fenceline.set_paused(true, 'x', 'y')",
+    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false)",
     "SELECT fenceline.enqueue('e', 'chapters', source => 'x')",
 };
 
@@ -1087,7 +1143,8 @@ static bool something_is_denied(PGconn *conn, int role, const struct fl_pg_grant
     if (fl_slice_is(grant->object, "pg_read_all_stats"))
         return !sees_sessions(conn);
     if (fl_slice_is(grant->object, "pg_signal_backend"))
-        return is_denied(conn, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 't_reader'");
+        return is_denied(conn,
+                         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 't_reader'");
     for (size_t i = 0; i < SENDS[role].count; i++)
         if (is_denied(conn, SENDS[role].list[i]))
             return true;
@@ -1256,7 +1313,8 @@ static void test_postgres_advice(void **state)
         assert_int_equal(rights.missing, 0);
         assert_false(rights.is_member);
         assert_null(rights.advice.ptr);
-        db_exec(fenceline.db, "DROP OWNED BY t_nobody; REVOKE pg_read_all_stats, pg_signal_backend FROM t_nobody");
+        db_exec(fenceline.db,
+                "DROP OWNED BY t_nobody; REVOKE pg_read_all_stats, pg_signal_backend FROM t_nobody");
         db_exec(fenceline.db, advice);
         rights = check_as(pg, role);
         assert_int_equal(rights.missing, 0);
@@ -1456,6 +1514,8 @@ int main(void)
         TEST(test_queue_of_roles),
         TEST(test_killed_worker),
         TEST(test_reader_looks),
+        TEST(test_operator_breaks),
+        TEST(test_operator_doctors),
         TEST(test_postgres_refuses),
         TEST(test_program_says_which_role),
         TEST(test_migrate_is_for_the_owner),
