@@ -43,7 +43,7 @@ FL_LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 TEST_LIBS   = $(FL_LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 
 SOURCES   := $(wildcard src/base/*.c src/core/*.c src/core/formats/*.c src/io/*.c src/app/*.c src/cli/*.c)
-GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c
+GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c $(B)/gen/rights.c
 OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(GENERATED:.c=.o)
 LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -80,6 +80,10 @@ $(B)/gen/schema.c: tools/embed-schema $(sort $(wildcard config/schema/*.sql))
 $(B)/gen/lua.c: tools/embed-lua $(sort $(wildcard lua/*.lua))
 	@mkdir -p $(@D)
 	$(Q)tools/embed-lua $(sort $(wildcard lua/*.lua)) > $@
+
+$(B)/gen/rights.c: tools/embed-text config/roles.sql config/redis.acl
+	@mkdir -p $(@D)
+	$(Q)tools/embed-text fl_roles_sql=config/roles.sql fl_redis_acl=config/redis.acl > $@
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
@@ -165,9 +169,12 @@ install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 build/release/fenceline $(DESTDIR)$(BINDIR)/fenceline
 	test -e $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf || \
 	    install -D -m 640 config/fenceline.conf $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fenceline config/roles.sql config/redis.acl
 
 uninstall: ## the program; the configuration stays
 	rm -f $(DESTDIR)$(BINDIR)/fenceline
+	rm -f $(DESTDIR)$(PREFIX)/share/fenceline/roles.sql $(DESTDIR)$(PREFIX)/share/fenceline/redis.acl
+	-rmdir $(DESTDIR)$(PREFIX)/share/fenceline
 
 dist: ## a source archive of HEAD
 	git archive --prefix=fenceline-$(VERSION)/ -o fenceline-$(VERSION).tar.gz HEAD

@@ -11,9 +11,11 @@ local function read(stream, count)
   local command = {'XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', count, 'STREAMS', KEYS[stream], ARGV[6]}
   local got = redis.pcall(unpack(command))
   if got and got.err then
-    redis.call('XGROUP', 'CREATE', KEYS[stream], 'workers', '0', 'MKSTREAM')
-    reply[1] = 1
-    got = redis.call(unpack(command))
+    if string.find(got.err, 'NOGROUP', 1, true) then
+      redis.call('XGROUP', 'CREATE', KEYS[stream], 'workers', '0', 'MKSTREAM')
+      reply[1] = 1
+    end
+    got = redis.call(unpack(command)) -- any other error is told now
   end
   local entries = got and got[1] and got[1][2] or {}
   for _, entry in ipairs(entries) do

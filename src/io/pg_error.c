@@ -8,12 +8,16 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "io/pg_grants.h"
 
 #define POINT_ELSEWHERE "start it, or point to another with --postgres DSN or FENCELINE_POSTGRES"
 #define LOGIN_ADVICE                                                                                         \
     "check user and database in --postgres DSN or FENCELINE_POSTGRES; a password may stand in "              \
     "FENCELINE_POSTGRES, "                                                                                   \
     "in the configuration file or in ~/.pgpass"
+#define OWNER_ADVICE                                                                                         \
+    "no permission: 'fenceline migrate' runs as the owner of the database or of schema fenceline, all else " \
+    "as a user with a role of config/roles.sql"
 #define MIGRATE_ADVICE "fenceline's schema is missing or older: run 'fenceline migrate'"
 
 static const struct {
@@ -30,8 +34,7 @@ static const struct {
     {"3F000", FL_USAGE, MIGRATE_ADVICE},
     {"40001", FL_TRANSIENT, "try again"},
     {"40P01", FL_TRANSIENT, "try again"},
-    {"42501", FL_USAGE,
-     "no permission: let the owner of schema fenceline GRANT what is missing, or use another role"},
+    {"42501", FL_USAGE, OWNER_ADVICE},
     {"42703", FL_USAGE, MIGRATE_ADVICE},
     {"42704", FL_USAGE, MIGRATE_ADVICE},
     {"42883", FL_USAGE, MIGRATE_ADVICE},
@@ -49,8 +52,33 @@ static const char *first_of(const char *text, const char *otherwise)
     return text && text[0] ? text : otherwise;
 }
 
+/* "permission denied for table jobs": the role that has the right is in our own list. A server that speaks
+ * another language, and what is not ours, get the general advice. */
+static bool tell_role(struct fl_err *err, const char *message)
+{
+    static const char *const KINDS[] = {"table ", "view ", "function ", "schema "};
+    static const char DENIED[] = "permission denied for ";
+    char roles[384];
+    const char *object = NULL;
+    if (!message || strncmp(message, DENIED, sizeof DENIED - 1) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (strncmp(message + sizeof DENIED - 1, KINDS[i], strlen(KINDS[i])) == 0)
+            object = message + sizeof DENIED - 1 + strlen(KINDS[i]);
+    if (!object || !fl_pg_grants_roles_on(fl_slice_from(object), roles, sizeof roles))
+        return false;
+    fl_err_set(
+        err, FL_USAGE,
+        "Postgres: %s; this user needs the role %s: the owner of schema fenceline runs config/roles.sql and "
+        "grants it%s",
+        message, roles, strcmp(object, "fenceline") == 0 ? " ('fenceline migrate' runs as that owner)" : "");
+    return true;
+}
+
 fl_status fl_pg_error(struct fl_err *err, const char *sqlstate, const char *message)
 {
+    if (sqlstate && strcmp(sqlstate, "42501") == 0 && tell_role(err, message))
+        return FL_USAGE;
     if (!sqlstate || !sqlstate[0])
         return fl_err_set(err, FL_UNAVAILABLE, "Postgres: %s; %s",
                           first_of(message, "the connection is gone"), POINT_ELSEWHERE);

@@ -406,13 +406,17 @@ fl_status fl_redis_lost(const struct fl_redis *redis, struct fl_err *err)
     return err->code;
 }
 
+#define RIGHTS_ADVICE                                                                                        \
+    "this Redis user lacks a right: an administrator of Redis gives it the rules of config/redis.acl (ACL "  \
+    "SETUSER)"
+
 static const struct {
     const char *prefix;
     fl_status status;
     const char *advice;
 } REPLY_ERRORS[] = {
     {"LOADING", FL_UNAVAILABLE, "it is still loading its data"},
-    {"BUSY", FL_UNAVAILABLE, "a script blocks it"},
+    {"BUSY ", FL_UNAVAILABLE, "a script blocks it"},
     {"TRYAGAIN", FL_UNAVAILABLE, "the cluster is being resharded"},
     {"CLUSTERDOWN", FL_UNAVAILABLE, "the cluster is down"},
     {"MASTERDOWN", FL_UNAVAILABLE, "its primary is down"},
@@ -422,7 +426,8 @@ static const struct {
     {"READONLY", FL_UNAVAILABLE, "it is a replica: point --redis to the primary"},
     {"NOAUTH", FL_UNAVAILABLE, "give user and password in FENCELINE_REDIS"},
     {"WRONGPASS", FL_UNAVAILABLE, "check user and password in FENCELINE_REDIS"},
-    {"NOPERM", FL_USAGE, "the Redis user may not run this command or touch this key"},
+    {"NOPERM", FL_USAGE, RIGHTS_ADVICE},
+    {"The user executing the script can't", FL_USAGE, RIGHTS_ADVICE}, /* Redis 7, without NOPERM */
 };
 
 fl_status fl_redis_refusal(const struct fl_redis_address *address, const redisReply *reply,

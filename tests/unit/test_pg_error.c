@@ -34,7 +34,7 @@ static void test_states(void **state)
         {"40P01", FL_TRANSIENT, "try again"},
         {"55P03", FL_TRANSIENT, "lock"},
         {"57014", FL_TRANSIENT, "too long"},
-        {"42501", FL_USAGE, "GRANT"},
+        {"42501", FL_USAGE, "with a role of config/roles.sql"},
         {"3F000", FL_USAGE, "run 'fenceline migrate'"},
         {"42P01", FL_USAGE, "run 'fenceline migrate'"},
         {"42883", FL_USAGE, "run 'fenceline migrate'"},
@@ -137,12 +137,48 @@ static void test_dsn(void **state)
     }
 }
 
+/* What is denied names the role that has it. */
+static void test_denied(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message, *advice, *not_advice;
+    } CASES[] = {
+        {"permission denied for table chapters", "needs the role fenceline_reader (show", "fenceline_worker"},
+        {"permission denied for table jobs",
+         "fenceline_reader (show, history, jobs list, locks list) or "
+         "fenceline_worker (import, delete, enqueue, worker)",
+         "enqueuer"},
+        {"permission denied for view segments_with_chapters", "fenceline_reader", "fenceline_worker"},
+        {"permission denied for function retry_jobs", "needs the role fenceline_operator (",
+         "fenceline_reader"},
+        {"permission denied for function commit_chapters", "needs the role fenceline_worker (",
+         "fenceline_reader"},
+        {"permission denied for function enqueue", "needs the role fenceline_enqueuer (", "fenceline_worker"},
+        {"permission denied for schema fenceline", "'fenceline migrate' runs as that owner", NULL},
+        {"permission denied for function enter_commit", "with a role of config/roles.sql", "fenceline_"},
+        {"permission denied for table job", "with a role of config/roles.sql", "fenceline_"},
+        {"permission denied for database podcast", "with a role of config/roles.sql", "fenceline_"},
+        {"permission denied for table", "with a role of config/roles.sql", "fenceline_"},
+        {"must be owner of table jobs", "the owner of the database or of schema fenceline", "fenceline_"},
+        {"keine Berechtigung", "with a role of config/roles.sql", "fenceline_"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct fl_err err = {0};
+        assert_int_equal(fl_pg_error(&err, "42501", CASES[i].message), FL_USAGE);
+        assert_non_null(strstr(err.text, CASES[i].message));
+        if (!strstr(err.text, CASES[i].advice) ||
+            (CASES[i].not_advice && strstr(err.text, CASES[i].not_advice)))
+            fail_msg("%s", err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),   cmocka_unit_test(test_exit_codes),
         cmocka_unit_test(test_no_state), cmocka_unit_test(test_connection_error),
-        cmocka_unit_test(test_dsn),
+        cmocka_unit_test(test_dsn),      cmocka_unit_test(test_denied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
