@@ -10,10 +10,9 @@
 
 #include "sim.h"
 
-static const char *const MUTANTS[SIM_MUTANT_COUNT] = {
-    [SIM_NONE] = "none",
+static const char *const MUTANTS[SIM_MUTANT_COUNT] = {[SIM_NONE] = "none",
 #define X(name, text) [SIM_##name] = text,
-    SIM_MUTANTS(X)
+                                                      SIM_MUTANTS(X)
 #undef X
 };
 
@@ -39,8 +38,8 @@ static void report(uint64_t seed, enum sim_mutant mutant)
 {
     uint64_t limit = shrink(seed, mutant);
     run(seed, mutant, limit, NULL);
-    printf("seed %" PRIu64 " fails: %s\nwith its first %" PRIu64 " faults; the timeline: make sim SEED=%" PRIu64
-           " REPLAY=%" PRIu64 "%s%s\n",
+    printf("seed %" PRIu64 " fails: %s\nwith its first %" PRIu64
+           " faults; the timeline: make sim SEED=%" PRIu64 " REPLAY=%" PRIu64 "%s%s\n",
            seed, sim.failure, limit, seed, limit, mutant ? " MUTANT=" : "", mutant ? MUTANTS[mutant] : "");
 }
 
@@ -82,8 +81,8 @@ int main(int argc, char **argv)
         return mutant ? 0 : 1;
     }
     double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
-    printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " faults; %.0f seeds a minute\n", count, seed,
-           steps, faults, (double)count * 60 / seconds);
+    printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " faults; %.0f seeds a minute\n",
+           count, seed, steps, faults, (double)count * 60 / seconds);
     if (mutant)
         printf("mutant %s: NOT found\n", MUTANTS[mutant]);
     return mutant ? 1 : 0;

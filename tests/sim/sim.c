@@ -35,7 +35,8 @@ static void swap(struct sim_event *a, struct sim_event *b)
     *b = kept;
 }
 
-void sim_at(struct sim *sim, int64_t at_us, void (*run)(struct sim *sim, void *a, int64_t b), void *a, int64_t b)
+void sim_at(struct sim *sim, int64_t at_us, void (*run)(struct sim *sim, void *a, int64_t b), void *a,
+            int64_t b)
 {
     if (sim->event_count == sim->event_capacity) {
         sim->event_capacity = sim->event_capacity ? sim->event_capacity * 2 : 256;
@@ -100,8 +101,10 @@ void sim_fail(struct sim *sim, const char *format, ...)
 
 bool sim_fault(struct sim *sim, uint64_t odds, const char *what)
 {
-    bool is_drawn = sim_below(&sim->faults, odds) == 0; /* drawn in any case, so that a prefix stays a prefix */
-    if (!is_drawn || !sim->is_faulty || sim->now_us >= sim->calm_at_us || sim->fault_count >= sim->fault_limit)
+    bool is_drawn =
+        sim_below(&sim->faults, odds) == 0; /* drawn in any case, so that a prefix stays a prefix */
+    if (!is_drawn || !sim->is_faulty || sim->now_us >= sim->calm_at_us ||
+        sim->fault_count >= sim->fault_limit)
         return false;
     sim->fault_count++;
     sim_note(sim, "fault %" PRIu64 ": %s", sim->fault_count, what);

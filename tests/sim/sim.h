@@ -1,16 +1,16 @@
-/* sim.h - a world in one process: the production core and driver (core/import.c, app/drive.c) on a simulated Redis
- * and a simulated Postgres, in virtual time, with faults. One seed decides everything.
+/* sim.h - a world in one process: the production core and driver (core/import.c, app/drive.c) on a simulated
+ * Redis and a simulated Postgres, in virtual time, with faults. One seed decides everything.
  *
  *     sim.c           events in order of time, chance, the timeline
  *     sim_redis.c     leases, counters, waiters; its own clock; data that is lost, or comes back
  *     sim_postgres.c  the statements of config/schema as they lock, wait, re-evaluate and commit
- *     sim_process.c   processes that import, their ports, pauses and deaths; the network between them and servers
- *     sim_guards.c    guards that a run can leave out
- *     sim_check.c     what must hold after every step (docs/PROTOCOL.md)
- *     sim_world.c     one run: jobs, processes, operators, faults; then calm, until all is decided
+ *     sim_process.c   processes that import, their ports, pauses and deaths; the network between them and
+ * servers sim_guards.c    guards that a run can leave out sim_check.c     what must hold after every step
+ * (docs/PROTOCOL.md) sim_world.c     one run: jobs, processes, operators, faults; then calm, until all is
+ * decided
  *
- * What happens at a server happens at one moment of virtual time; what is sent arrives later, in the order of its
- * connection, or never, or long after its sender has given it up. */
+ * What happens at a server happens at one moment of virtual time; what is sent arrives later, in the order of
+ * its connection, or never, or long after its sender has given it up. */
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
 
@@ -65,7 +65,8 @@ uint64_t sim_random(struct sim_random *random);
 uint64_t sim_below(struct sim_random *random, uint64_t below);
 
 /* Calls run(sim, a, b) at that time; events of one time in the order in which they were made. */
-void sim_at(struct sim *sim, int64_t at_us, void (*run)(struct sim *sim, void *a, int64_t b), void *a, int64_t b);
+void sim_at(struct sim *sim, int64_t at_us, void (*run)(struct sim *sim, void *a, int64_t b), void *a,
+            int64_t b);
 
 /* A line of the timeline, if it is wanted. */
 void sim_note(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -189,8 +190,8 @@ struct sim_process {
     uint32_t life;
     bool is_alive, hands_back;
     int64_t paused_until_us;
-    int64_t clock_us; /* its CLOCK_BOOTTIME is ahead of the world's time by this */
-    uint32_t connections[2]; /* number of the connection to Redis, to Postgres */
+    int64_t clock_us;                     /* its CLOCK_BOOTTIME is ahead of the world's time by this */
+    uint32_t connections[2];              /* number of the connection to Redis, to Postgres */
     int64_t arrives_us[2], answers_us[2]; /* order on a connection */
     struct fl_import_policy policy;
     struct fl_drive_ports ports;
@@ -219,10 +220,11 @@ struct sim_ledger {
     int64_t claimed[SIM_EPISODES];   /* highest token claimed or broken to */
     int64_t committed[SIM_EPISODES]; /* last version */
     struct fl_nonce claim_nonce[SIM_EPISODES];
-    struct fl_nonce broken[SIM_EPISODES][32]; /* nonces whose claim or lease an acknowledged break has ended */
+    struct fl_nonce broken[SIM_EPISODES]
+                          [32]; /* nonces whose claim or lease an acknowledged break has ended */
     size_t broken_counts[SIM_EPISODES];
     bool decided[SIM_JOBS + 1];
-    uint64_t stale, loads;              /* imports that had to start over; documents parsed */
+    uint64_t stale, loads; /* imports that had to start over; documents parsed */
 };
 
 struct sim {

@@ -1,5 +1,5 @@
-/* sim_check.c - what must hold after every step; numbers as in docs/PROTOCOL.md. It knows what the world knows, and
- * nothing of what the core thinks. See sim.h. */
+/* sim_check.c - what must hold after every step; numbers as in docs/PROTOCOL.md. It knows what the world
+ * knows, and nothing of what the core thinks. See sim.h. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,8 +15,8 @@ static void check_not_broken(struct sim *sim, const struct sim_call *call, const
     const struct sim_ledger *ledger = &sim->ledger;
     for (size_t i = 0; i < ledger->broken_counts[call->episode]; i++)
         if (is_same(&ledger->broken[call->episode][i], &call->nonce))
-            sim_fail(sim, "9: episode %d: %s of job %" PRId64 " under nonce %.*s, which was broken", call->episode, what,
-                     call->job_id, SIM_SHORT(call->nonce));
+            sim_fail(sim, "9: episode %d: %s of job %" PRId64 " under nonce %.*s, which was broken",
+                     call->episode, what, call->job_id, SIM_SHORT(call->nonce));
 }
 
 void sim_check_claim(struct sim *sim, const struct sim_call *call)
@@ -24,8 +24,8 @@ void sim_check_claim(struct sim *sim, const struct sim_call *call)
     struct sim_ledger *ledger = &sim->ledger;
     check_not_broken(sim, call, "claim");
     if (call->token <= ledger->claimed[call->episode])
-        sim_fail(sim, "4: episode %d: token %" PRId64 " was claimed after %" PRId64, call->episode, call->token,
-                 ledger->claimed[call->episode]);
+        sim_fail(sim, "4: episode %d: token %" PRId64 " was claimed after %" PRId64, call->episode,
+                 call->token, ledger->claimed[call->episode]);
     ledger->claimed[call->episode] = call->token;
     ledger->claim_nonce[call->episode] = call->nonce;
 }
@@ -36,7 +36,8 @@ static bool was_allowed(const struct sim_job *job, const struct sim_document *be
     bool is_present = before->is_there && !before->is_deleted;
     switch (job->mode) {
     case FL_MODE_CREATE: return !is_present;
-    case FL_MODE_IF_VERSION: return job->if_version ? is_present && before->version == job->if_version : !is_present;
+    case FL_MODE_IF_VERSION:
+        return job->if_version ? is_present && before->version == job->if_version : !is_present;
     case FL_MODE_DELETE: return is_present;
     case FL_MODE_REPLACE: break;
     }
@@ -51,18 +52,20 @@ void sim_check_commit(struct sim *sim, const struct sim_call *call, const struct
     int episode = call->episode;
     check_not_broken(sim, call, "commit");
     if (call->token != ledger->claimed[episode] || !is_same(&call->nonce, &ledger->claim_nonce[episode]))
-        sim_fail(sim, "4: episode %d: job %" PRId64 " committed under token %" PRId64 ", but %" PRId64 " is claimed",
+        sim_fail(sim,
+                 "4: episode %d: job %" PRId64 " committed under token %" PRId64 ", but %" PRId64
+                 " is claimed",
                  episode, call->job_id, call->token, ledger->claimed[episode]);
     if (call->token <= ledger->committed[episode])
         sim_fail(sim, "1: episode %d: version %" PRId64 " was committed after %" PRId64, episode, call->token,
                  ledger->committed[episode]);
     ledger->committed[episode] = call->token;
     if (!was_allowed(job, document))
-        sim_fail(sim, "5: episode %d: job %" PRId64 " (%s) must not write this document", episode, job->job_id,
-                 fl_mode_name(job->mode));
+        sim_fail(sim, "5: episode %d: job %" PRId64 " (%s) must not write this document", episode,
+                 job->job_id, fl_mode_name(job->mode));
     if (document->is_there && document->rank > job->rank)
-        sim_fail(sim, "2: episode %d: job %" PRId64 " of rank %" PRId64 " overwrote rank %" PRId64, episode, job->job_id,
-                 job->rank, document->rank);
+        sim_fail(sim, "2: episode %d: job %" PRId64 " of rank %" PRId64 " overwrote rank %" PRId64, episode,
+                 job->job_id, job->rank, document->rank);
 }
 
 void sim_check_decided(struct sim *sim, const struct sim_job *job, const struct sim_episode *before)
@@ -74,8 +77,8 @@ void sim_check_decided(struct sim *sim, const struct sim_job *job, const struct 
         sim_fail(sim, "6: job %" PRId64 " was decided twice", job->job_id);
     ledger->decided[job->job_id] = true;
     if (job->effects != (has_effect ? 1 : 0))
-        sim_fail(sim, "6: job %" PRId64 " is %s and has written %u times", job->job_id, fl_outcome_name(job->outcome),
-                 job->effects);
+        sim_fail(sim, "6: job %" PRId64 " is %s and has written %u times", job->job_id,
+                 fl_outcome_name(job->outcome), job->effects);
     if (job->outcome == FL_OUTCOME_REJECTED && was_allowed(job, document))
         sim_fail(sim, "7: job %" PRId64 " was rejected without a ground", job->job_id);
     if (job->outcome == FL_OUTCOME_SUPERSEDED && !(document->is_there && document->rank > job->rank))
@@ -138,6 +141,6 @@ void sim_check_end(struct sim *sim)
             sim_fail(sim, "11: job %" PRId64 " failed without any fault", id);
     }
     if (!sim->is_faulty && sim->ledger.loads != loads)
-        sim_fail(sim, "12: %" PRIu64 " documents were loaded for %" PRIu64 " imports, without any fault", sim->ledger.loads,
-                 loads);
+        sim_fail(sim, "12: %" PRIu64 " documents were loaded for %" PRIu64 " imports, without any fault",
+                 sim->ledger.loads, loads);
 }

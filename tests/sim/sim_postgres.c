@@ -1,8 +1,8 @@
 /* sim_postgres.c - the functions of config/schema/002 and 005 on rows in memory, with locks. See sim.h.
  *
- * A call that writes is one transaction: it locks its episode's row, or waits until whoever has it has ended and then
- * looks again at what is there (READ COMMITTED); it decides, and some time later it commits, or is terminated. All rows
- * that a job touches are reached through that lock. */
+ * A call that writes is one transaction: it locks its episode's row, or waits until whoever has it has ended
+ * and then looks again at what is there (READ COMMITTED); it decides, and some time later it commits, or is
+ * terminated. All rows that a job touches are reached through that lock. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -23,7 +23,8 @@ static struct sim_episode *episode_of(struct sim *sim, const struct sim_call *ca
 
 /* ---- what a job may do (judge in config/schema/002) ---- */
 
-static enum fl_outcome judge(const struct sim *sim, const struct sim_job *job, const struct sim_document *document)
+static enum fl_outcome judge(const struct sim *sim, const struct sim_job *job,
+                             const struct sim_document *document)
 {
     bool is_present = document->is_there && !document->is_deleted;
     if (job->mode == FL_MODE_CREATE && is_present)
@@ -90,9 +91,10 @@ static void resolve(struct sim *sim, struct sim_call *call)
         sim_postgres_terminate(sim, other);
     over = over || !other;
     call->answer.resolved.answer = answer_of(&sim->postgres.jobs[call->job_id]);
-    call->answer.resolved.status = call->answer.resolved.answer.outcome != FL_OUTCOME_OPEN ? FL_RESOLVED_DECIDED
-                                   : over                                                  ? FL_RESOLVED_NEVER
-                                                                                           : FL_RESOLVED_RUNNING;
+    call->answer.resolved.status = call->answer.resolved.answer.outcome != FL_OUTCOME_OPEN
+                                       ? FL_RESOLVED_DECIDED
+                                   : over ? FL_RESOLVED_NEVER
+                                          : FL_RESOLVED_RUNNING;
 }
 
 /* ---- statements with the lock; what they will leave goes into call->after ---- */
@@ -138,7 +140,8 @@ static void commit(struct sim *sim, struct sim_call *call)
     if (outcome == FL_OUTCOME_OPEN && job->mode == FL_MODE_DELETE)
         outcome = is_present ? FL_OUTCOME_DELETED : FL_OUTCOME_UNCHANGED;
     else if (outcome == FL_OUTCOME_OPEN)
-        outcome = is_present && document->content == call->content ? FL_OUTCOME_UNCHANGED : FL_OUTCOME_IMPORTED;
+        outcome =
+            is_present && document->content == call->content ? FL_OUTCOME_UNCHANGED : FL_OUTCOME_IMPORTED;
     call->writes_job = true;
     call->job_after = *job;
     call->job_after.outcome = outcome;
@@ -246,10 +249,14 @@ static void end(struct sim *sim, struct sim_call *call, bool is_committed)
 
 static const char *name_of(const struct sim_call *call)
 {
-    return call->is_break ? "break" : call->action == FL_ACTION_CLAIM ? "claim" : call->action == FL_ACTION_COMMIT ? "commit" : "decide";
+    return call->is_break                     ? "break"
+           : call->action == FL_ACTION_CLAIM  ? "claim"
+           : call->action == FL_ACTION_COMMIT ? "commit"
+                                              : "decide";
 }
 
-/* The mutant that writes rows in a second transaction: the document's row first, its rows with the next event. */
+/* The mutant that writes rows in a second transaction: the document's row first, its rows with the next
+ * event. */
 static void write_rows_late(struct sim *sim, void *pointer, int64_t content)
 {
     struct sim_call *call = pointer;
@@ -275,7 +282,8 @@ static void on_commit(struct sim *sim, void *pointer, int64_t unused)
         sim_at(sim, sim->now_us + 500, write_rows_late, call, after->rows);
         after->rows = episode_of(sim, call)->documents[job->kind].rows;
     }
-    sim_note(sim, "postgres: %s of job %" PRId64 " on episode %d is durable (token %" PRId64 ", nonce %.*s)%s",
+    sim_note(sim,
+             "postgres: %s of job %" PRId64 " on episode %d is durable (token %" PRId64 ", nonce %.*s)%s",
              name_of(call), call->job_id, call->episode, call->token, SIM_SHORT(call->nonce),
              call->writes_episode || call->writes_job ? "" : ", without effect");
     end(sim, call, true);
@@ -322,7 +330,8 @@ static void on_lock_timeout(struct sim *sim, void *pointer, int64_t unused)
 
 void sim_postgres_terminate(struct sim *sim, struct sim_call *call)
 {
-    sim_note(sim, "postgres: session %" PRId32 " (job %" PRId64 ") is terminated", call->backend, call->job_id);
+    sim_note(sim, "postgres: session %" PRId32 " (job %" PRId64 ") is terminated", call->backend,
+             call->job_id);
     if (call->state == SIM_WAITING) {
         on_lock_timeout(sim, call, 0);
     } else if (call->state == SIM_ACTIVE) {
@@ -353,9 +362,18 @@ void sim_postgres_arrive(struct sim *sim, struct sim_call *call)
     }
     if (!call->is_break)
         switch (call->action) {
-        case FL_ACTION_READ: read(sim, call); sim_reply(sim, call, FL_OK); return;
-        case FL_ACTION_ENSURE: episode->is_there = true; sim_reply(sim, call, FL_OK); return;
-        case FL_ACTION_RESOLVE: resolve(sim, call); sim_reply(sim, call, FL_OK); return;
+        case FL_ACTION_READ:
+            read(sim, call);
+            sim_reply(sim, call, FL_OK);
+            return;
+        case FL_ACTION_ENSURE:
+            episode->is_there = true;
+            sim_reply(sim, call, FL_OK);
+            return;
+        case FL_ACTION_RESOLVE:
+            resolve(sim, call);
+            sim_reply(sim, call, FL_OK);
+            return;
         case FL_ACTION_CLAIM_CHECK:
             call->answer.claim_seen.fence.n = episode->fence;
             call->answer.claim_seen.nonce = episode->nonce;

@@ -1,5 +1,5 @@
-/* sim_process.c - processes that import: their ports, the network between them and the servers, pauses and deaths.
- * See sim.h. */
+/* sim_process.c - processes that import: their ports, the network between them and the servers, pauses and
+ * deaths. See sim.h. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,24 +24,19 @@ struct sim_call *sim_call_new(struct sim *sim)
 static enum fl_event_type answer_type(enum fl_action_type action)
 {
     static const enum fl_event_type TYPES[] = {
-        [FL_ACTION_READ] = FL_EVENT_READ,
-        [FL_ACTION_ENSURE] = FL_EVENT_ENSURED,
-        [FL_ACTION_LEASE] = FL_EVENT_LEASED,
-        [FL_ACTION_LEASE_CHECK] = FL_EVENT_LEASE_SEEN,
-        [FL_ACTION_CLAIM] = FL_EVENT_CLAIMED,
-        [FL_ACTION_CLAIM_CHECK] = FL_EVENT_CLAIM_SEEN,
-        [FL_ACTION_COMMIT] = FL_EVENT_COMMITTED,
-        [FL_ACTION_RESOLVE] = FL_EVENT_RESOLVED,
-        [FL_ACTION_DECIDE] = FL_EVENT_DECIDED,
-        [FL_ACTION_RELEASE] = FL_EVENT_RELEASED,
+        [FL_ACTION_READ] = FL_EVENT_READ,        [FL_ACTION_ENSURE] = FL_EVENT_ENSURED,
+        [FL_ACTION_LEASE] = FL_EVENT_LEASED,     [FL_ACTION_LEASE_CHECK] = FL_EVENT_LEASE_SEEN,
+        [FL_ACTION_CLAIM] = FL_EVENT_CLAIMED,    [FL_ACTION_CLAIM_CHECK] = FL_EVENT_CLAIM_SEEN,
+        [FL_ACTION_COMMIT] = FL_EVENT_COMMITTED, [FL_ACTION_RESOLVE] = FL_EVENT_RESOLVED,
+        [FL_ACTION_DECIDE] = FL_EVENT_DECIDED,   [FL_ACTION_RELEASE] = FL_EVENT_RELEASED,
         [FL_ACTION_RENEW] = FL_EVENT_RENEWED,
     };
     return TYPES[action];
 }
 
 /* What happens in a process happens when it is awake. */
-static bool is_asleep(struct sim *sim, struct sim_process *process, void (*run)(struct sim *, void *, int64_t), void *a,
-                      int64_t b)
+static bool is_asleep(struct sim *sim, struct sim_process *process,
+                      void (*run)(struct sim *, void *, int64_t), void *a, int64_t b)
 {
     if (process->paused_until_us <= sim->now_us)
         return false;
@@ -63,7 +58,8 @@ static void on_answer(struct sim *sim, void *pointer, int64_t status)
 {
     struct sim_call *call = pointer;
     struct sim_process *process = call->process;
-    if (call->is_answered || process->life != call->life || is_asleep(sim, process, on_answer, pointer, status))
+    if (call->is_answered || process->life != call->life ||
+        is_asleep(sim, process, on_answer, pointer, status))
         return;
     call->is_answered = true;
     call->answer.status = (fl_status)status;
@@ -78,8 +74,8 @@ static void on_answer(struct sim *sim, void *pointer, int64_t status)
 
 static int server_of(enum fl_action_type action)
 {
-    bool is_lease = action == FL_ACTION_LEASE || action == FL_ACTION_LEASE_CHECK || action == FL_ACTION_RENEW ||
-                    action == FL_ACTION_RELEASE;
+    bool is_lease = action == FL_ACTION_LEASE || action == FL_ACTION_LEASE_CHECK ||
+                    action == FL_ACTION_RENEW || action == FL_ACTION_RELEASE;
     return is_lease ? SIM_TO_REDIS : SIM_TO_POSTGRES;
 }
 
@@ -279,8 +275,8 @@ bool sim_process_take(struct sim *sim, struct sim_process *process, int64_t job_
                                      .hint = {.kind = import.kind},
                                      .limits = {.file_bytes = 4096, .rows = 100, .field_bytes = 1000}};
     slot->job_id = job_id;
-    sim_note(sim, "process %d: begins job %" PRId64 " (episode %d, %s, %s)", process->index, job_id, job->episode,
-             fl_kind_name(import.kind), fl_mode_name(job->mode));
+    sim_note(sim, "process %d: begins job %" PRId64 " (episode %d, %s, %s)", process->index, job_id,
+             job->episode, fl_kind_name(import.kind), fl_mode_name(job->mode));
     fl_drive_start(&slot->drive, &process->ports, &import, &process->policy, &source, on_done);
     return true;
 }
@@ -307,7 +303,8 @@ static void on_woken(struct sim *sim, void *pointer, int64_t job_id)
 void sim_wake(struct sim *sim, int process, int64_t job_id)
 {
     if (!sim_fault(sim, 10, "a wake-up is lost"))
-        sim_at(sim, sim->now_us + 100 + (int64_t)sim_below(&sim->chance, 300), on_woken, &sim->processes[process], job_id);
+        sim_at(sim, sim->now_us + 100 + (int64_t)sim_below(&sim->chance, 300), on_woken,
+               &sim->processes[process], job_id);
 }
 
 /* ---- life and death ---- */
@@ -326,7 +323,8 @@ void sim_process_start(struct sim *sim, struct sim_process *process)
     process->store = (struct fl_store_port){.self = process, .start = start};
     process->lease = (struct fl_lease_port){.self = process, .start = start};
     process->pool = (struct fl_pool_port){.self = process, .start = start_work};
-    process->clock = (struct fl_clock_port){.self = process, .now_ms = now_ms, .random = fill_random, .set = set_timer};
+    process->clock =
+        (struct fl_clock_port){.self = process, .now_ms = now_ms, .random = fill_random, .set = set_timer};
     process->ports = (struct fl_drive_ports){.store = &process->store,
                                              .lease = &process->lease,
                                              .pool = &process->pool,

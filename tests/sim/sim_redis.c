@@ -69,8 +69,8 @@ static void acquire(struct sim *sim, struct sim_call *call)
     if (is_invented)
         counter = (int64_t)sim_below(&sim->chance, (uint64_t)call->fence + 3);
     if (counter + 1 <= call->fence && !is_invented) /* it could claim nothing: all that follows is in vain */
-        sim_fail(sim, "11: episode %d: token %" PRId64 " was handed out, and the fence is %" PRId64, call->episode,
-                 counter + 1, call->fence);
+        sim_fail(sim, "11: episode %d: token %" PRId64 " was handed out, and the fence is %" PRId64,
+                 call->episode, counter + 1, call->fence);
     data->counters[call->episode] = counter + 1;
     *lease = (struct sim_lease){.is_held = true,
                                 .nonce = call->nonce,
@@ -151,8 +151,8 @@ void sim_redis_snapshot(struct sim *sim)
     sim->redis.has_snapshot = true;
 }
 
-/* A replica that was behind has become the primary, or an old dump was loaded: deleted leases are back, newer ones and
- * their tokens are unknown. */
+/* A replica that was behind has become the primary, or an old dump was loaded: deleted leases are back, newer
+ * ones and their tokens are unknown. */
 void sim_redis_roll_back(struct sim *sim)
 {
     if (sim->redis.has_snapshot)

@@ -17,7 +17,8 @@ static const char *const BODIES[SIM_KINDS][SIM_CONTENTS] = {
      "{\"chapters\":[{\"startTime\":0,\"title\":\"b\"},{\"startTime\":9,\"title\":\"c\"}]}",
      "{\"chapters\":[{\"startTime\":5,\"title\":\"d\"}]}", "{\"chapters\":[]}"},
     {"{\"segments\":[{\"startTime\":0,\"endTime\":1,\"body\":\"a\"}]}",
-     "{\"segments\":[{\"startTime\":0,\"endTime\":1,\"body\":\"b\"},{\"startTime\":2,\"endTime\":3,\"body\":\"c\"}]}",
+     "{\"segments\":[{\"startTime\":0,\"endTime\":1,\"body\":\"b\"},{\"startTime\":2,\"endTime\":3,\"body\":"
+     "\"c\"}]}",
      "{\"segments\":[{\"startTime\":4,\"endTime\":5,\"body\":\"d\"}]}", "{\"segments\":[]}"},
 };
 
@@ -29,7 +30,8 @@ const char *sim_body(int kind, int content)
 /* Which one it is, by its first text. */
 int sim_content_of(const struct fl_document *document)
 {
-    struct fl_slice text = document->kind == FL_CHAPTERS ? document->chapters[0].title : document->segments[0].body;
+    struct fl_slice text =
+        document->kind == FL_CHAPTERS ? document->chapters[0].title : document->segments[0].body;
     FL_ASSERT(text.len == 1);
     return text.ptr[0] == 'a' ? 0 : text.ptr[0] == 'b' ? 1 : 2;
 }
@@ -86,7 +88,8 @@ static void on_break_end(struct sim *sim, void *pointer, int64_t unused)
         return;
     }
     bool is_broken = call->state == SIM_COMMITTED && call->writes_episode;
-    sim_note(sim, "operator: episode %d %s", call->episode, is_broken ? "broken" : "not broken: its holder has changed");
+    sim_note(sim, "operator: episode %d %s", call->episode,
+             is_broken ? "broken" : "not broken: its holder has changed");
     if (is_broken && call->has_lease)
         sim_redis_delete(sim, call->episode, &call->lease_nonce, true);
 }
@@ -145,9 +148,11 @@ static void trouble_processes(struct sim *sim)
         sim_process_cut(sim, process, SIM_TO_REDIS);
     } else if (sim_fault(sim, 25, "a connection to Postgres breaks")) {
         sim_process_cut(sim, process, SIM_TO_POSTGRES);
-    } else if (slot->job_id && process->paused_until_us <= sim->now_us && sim_fault(sim, 40, "a job is cancelled")) {
+    } else if (slot->job_id && process->paused_until_us <= sim->now_us &&
+               sim_fault(sim, 40, "a job is cancelled")) {
         fl_drive_cancel(&slot->drive);
-    } else if (slot->job_id && process->paused_until_us <= sim->now_us && sim_fault(sim, 40, "a job is handed back")) {
+    } else if (slot->job_id && process->paused_until_us <= sim->now_us &&
+               sim_fault(sim, 40, "a job is handed back")) {
         fl_drive_stop(&slot->drive);
     }
 }
@@ -227,8 +232,8 @@ static void make_processes(struct sim *sim)
 
 static void make_jobs(struct sim *sim)
 {
-    static const enum fl_mode MODES[] = {FL_MODE_CREATE,     FL_MODE_CREATE, FL_MODE_REPLACE, FL_MODE_REPLACE,
-                                         FL_MODE_IF_VERSION, FL_MODE_DELETE};
+    static const enum fl_mode MODES[] = {FL_MODE_CREATE,  FL_MODE_CREATE,     FL_MODE_REPLACE,
+                                         FL_MODE_REPLACE, FL_MODE_IF_VERSION, FL_MODE_DELETE};
     struct sim_postgres *postgres = &sim->postgres;
     sim->episode_count = 1 + (int)sim_below(&sim->chance, SIM_EPISODES);
     postgres->job_count = 3 + (int)sim_below(&sim->chance, SIM_JOBS - 2);
