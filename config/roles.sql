@@ -116,6 +116,7 @@ GRANT EXECUTE ON FUNCTION fenceline.enqueue TO fenceline_enqueuer;
 -- ---- nobody: parts of the functions above, called with the owner's rights ----
 
 REVOKE ALL ON FUNCTION
+    fenceline.be_durable,
     fenceline.find_request,
     fenceline.enter_commit,
     fenceline.finish_commit,

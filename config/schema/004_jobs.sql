@@ -5,6 +5,14 @@
 CREATE INDEX jobs_in_trouble ON fenceline.jobs (job_id)
     WHERE coalesce(outcome, 'open') IN ('rejected', 'invalid', 'failed', 'cancelled');
 
+-- What an operator was told of must survive a crash of the server, whatever the role's default is.
+CREATE FUNCTION fenceline.be_durable() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+END $$;
+
 -- Jobs that meet every condition that is not null; outcome 'open' = none yet; a worker as `jobs list` or `worker list`
 -- show it, its host, or its program. Planned together with the statement around it, so that only the conditions given
 -- count, and the indexes with them.
@@ -85,6 +93,7 @@ RETURNS TABLE (old_id bigint, new_id bigint, problem text) LANGUAGE plpgsql AS $
 DECLARE
     j fenceline.jobs;
 BEGIN
+    PERFORM fenceline.be_durable();
     -- One order for all who retry, so that they wait for each other and not in a circle.
     PERFORM FROM fenceline.jobs WHERE job_id = ANY (ids) ORDER BY job_id FOR NO KEY UPDATE;
     FOREACH old_id IN ARRAY ids LOOP
@@ -122,6 +131,7 @@ DECLARE
     j record;
     answer fenceline.answer;
 BEGIN
+    PERFORM fenceline.be_durable();
     FOR j IN SELECT u.job_id, jobs.episode_id, jobs.outcome
                FROM (SELECT DISTINCT i FROM unnest(ids) i) u (job_id)
                LEFT JOIN fenceline.jobs ON jobs.job_id = u.job_id
@@ -164,6 +174,7 @@ CREATE FUNCTION fenceline.set_paused(pause boolean, who text, why text) RETURNS 
 DECLARE
     was boolean;
 BEGIN
+    PERFORM fenceline.be_durable();
     SELECT paused INTO was FROM fenceline.queue_control FOR UPDATE;
     IF was <> pause THEN
         UPDATE fenceline.queue_control

@@ -37,6 +37,7 @@ CREATE FUNCTION fenceline.break_claim(
     why text, cancel_job boolean, OUT status text, OUT new_fence bigint, OUT job_outcome text
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM fenceline.be_durable();
     PERFORM FROM fenceline.episodes WHERE episode_id = episode FOR NO KEY UPDATE NOWAIT;
     IF NOT FOUND THEN
         status := 'unknown';

@@ -171,7 +171,7 @@ static void add_one(struct fl_pg_store *store, struct fl_store_lane *lane, struc
     case FL_GROUP_CLAIM:
     case FL_GROUP_ENSURE:
     case FL_GROUP_READ:
-    case FL_GROUP_COUNT: FL_ASSERT(!"a statement for one request");
+    case FL_GROUP_COUNT: FL_ASSERT(false && "a statement for one request");
     }
 }
 

@@ -39,7 +39,7 @@ static enum fl_store_group group_of(enum fl_action_type action)
     case FL_ACTION_ACK:
     case FL_ACTION_RENEW: break;
     }
-    FL_ASSERT(!"an action for the store");
+    FL_ASSERT(false && "an action for the store");
 }
 
 static enum fl_event_type answer_type(enum fl_store_group group)

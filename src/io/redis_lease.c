@@ -219,7 +219,7 @@ static void send_command(struct fl_redis_lease *lease, struct fl_request *reques
     case FL_ACTION_LEASE_CHECK: send_check(lease, request); return;
     case FL_ACTION_RENEW: send_renew(lease, request, full_text); return;
     case FL_ACTION_RELEASE: send_release(lease, request, full_text); return;
-    default: FL_ASSERT(!"an action for the lease");
+    default: FL_ASSERT(false && "an action for the lease");
     }
 }
 

@@ -26,7 +26,7 @@ const char *fl_redis_script_text(enum fl_script script)
     case FL_SCRIPT_QUEUE_RESCUE: return fl_lua_queue_rescue;
     case FL_SCRIPT_COUNT: break;
     }
-    FL_ASSERT(!"a script");
+    FL_ASSERT(false && "a script");
 }
 
 static void take_sha1(const char *text, char hex[FL_SCRIPT_SHA1_BYTES])

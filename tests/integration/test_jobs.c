@@ -437,6 +437,28 @@ static void test_usage_comes_first(void **state)
     fenceline_run(6, "jobs", "list");
 }
 
+/* What an operator was told of survives a crash of the server, whatever the role's default is. */
+static void test_durable(void **state)
+{
+    static const char *const CALLS[] = {
+        "SELECT count(*) FROM fenceline.retry_jobs('{1}', false)",
+        "SELECT count(*) FROM fenceline.cancel_jobs('{1}', NULL)",
+        "SELECT fenceline.set_paused(false, 'me', NULL)::integer",
+        "SELECT (fenceline.break_claim('e', 0, 0, NULL, NULL, NULL, 'me', NULL, false)).new_fence",
+    };
+    (void)state;
+    enqueue("e");
+    for (size_t i = 0; i < COUNT(CALLS); i++) {
+        db_exec(fenceline.db, "BEGIN");
+        db_exec(fenceline.db, "SET LOCAL synchronous_commit = off");
+        db_int(fenceline.db, CALLS[i]);
+        char *now = db_text(fenceline.db, "SELECT current_setting('synchronous_commit')");
+        assert_string_equal(now, "on");
+        free(now);
+        db_exec(fenceline.db, "ROLLBACK");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +474,7 @@ int main(void)
         FENCELINE_TEST(test_names_of_workers),
         FENCELINE_TEST(test_plans),
         FENCELINE_TEST(test_search_path),
+        FENCELINE_TEST(test_durable),
         FENCELINE_TEST(test_usage_comes_first),
     };
     return cmocka_run_group_tests(tests, fenceline_start_group, fenceline_stop_group);
