@@ -48,11 +48,12 @@ OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(GENERATED:.c=.o)
 LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
+SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs
+        install uninstall dist clean programs sim
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -93,10 +94,21 @@ $(B)/integration/%: $(B)/tests/integration/%.o $(TEST_LIB) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
-programs: $(B)/fenceline $(UNIT) $(INTEGRATION)
+# Production code, with two guards of it behind functions of the simulator (tests/sim/sim_guards.c).
+SIM_WRAP = -Wl,--wrap=fl_fence_check_token,--wrap=fl_fence_is_mine
+
+$(B)/sim/test_sim: $(B)/tests/sim/test_sim.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/sim/sim: $(B)/tests/sim/main.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(FL_LIBS)
+
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c))
 
 # ---- trying ----
 
@@ -113,7 +125,7 @@ stop: ## end the servers of `make run`
 # ---- testing ----
 
 # One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
-TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all && \
+TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
@@ -122,7 +134,8 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tools/setup check
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
-	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_*
+	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
+	    build/test/sim/test_sim build/release/sim/test_sim
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -134,6 +147,11 @@ unit-programs: $(UNIT)
 integration: ## integration tests on real servers that they start themselves
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/integration/test_*
+
+SEED ?= 1
+N    ?= 20000
+sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
+	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

@@ -17,8 +17,8 @@ enum { FL_NEEDS_REDIS = 1, FL_NEEDS_PG = 2, FL_NEEDS_SCHEMA = 4 };
 
 struct fl_check {
     enum fl_doctor_server server;
+    unsigned needs; /* FL_NEEDS_... */
     const char *name;
-    unsigned needs;
     void (*judge)(const struct fl_doctor_facts *facts, struct fl_verdict *verdict);
 };
 

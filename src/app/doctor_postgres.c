@@ -313,21 +313,21 @@ static void judge_bloat(const struct fl_doctor_facts *facts, struct fl_verdict *
 }
 
 const struct fl_check fl_doctor_postgres_checks[] = {
-    {FL_DOCTOR_POSTGRES, "version", FL_NEEDS_PG, judge_version},
-    {FL_DOCTOR_POSTGRES, "role", FL_NEEDS_PG, judge_role},
-    {FL_DOCTOR_POSTGRES, "pooler", FL_NEEDS_PG, judge_pooler},
-    {FL_DOCTOR_POSTGRES, "fsync", FL_NEEDS_PG, judge_fsync},
-    {FL_DOCTOR_POSTGRES, "full_page_writes", FL_NEEDS_PG, judge_full_page_writes},
-    {FL_DOCTOR_POSTGRES, "synchronous_commit", FL_NEEDS_PG, judge_synchronous_commit},
-    {FL_DOCTOR_POSTGRES, "standbys", FL_NEEDS_PG, judge_standbys},
-    {FL_DOCTOR_POSTGRES, "replication_slots", FL_NEEDS_PG, judge_slots},
-    {FL_DOCTOR_POSTGRES, "prepared", FL_NEEDS_PG, judge_prepared},
-    {FL_DOCTOR_POSTGRES, "transactions", FL_NEEDS_PG, judge_transactions},
-    {FL_DOCTOR_POSTGRES, "timeouts", FL_NEEDS_PG, judge_timeouts},
-    {FL_DOCTOR_POSTGRES, "max_connections", FL_NEEDS_PG, judge_connections},
-    {FL_DOCTOR_POSTGRES, "clock", FL_NEEDS_PG, judge_clock},
-    {FL_DOCTOR_POSTGRES, "schema", FL_NEEDS_PG, judge_schema},
-    {FL_DOCTOR_POSTGRES, "bloat", FL_NEEDS_SCHEMA, judge_bloat},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "version", judge_version},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "role", judge_role},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "pooler", judge_pooler},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "fsync", judge_fsync},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "full_page_writes", judge_full_page_writes},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "synchronous_commit", judge_synchronous_commit},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "standbys", judge_standbys},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "replication_slots", judge_slots},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "prepared", judge_prepared},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "transactions", judge_transactions},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "timeouts", judge_timeouts},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "max_connections", judge_connections},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "clock", judge_clock},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_PG, "schema", judge_schema},
+    {FL_DOCTOR_POSTGRES, FL_NEEDS_SCHEMA, "bloat", judge_bloat},
 };
 const size_t fl_doctor_postgres_check_count =
     sizeof fl_doctor_postgres_checks / sizeof *fl_doctor_postgres_checks;

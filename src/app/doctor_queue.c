@@ -111,11 +111,11 @@ static void judge_dead_letters(const struct fl_doctor_facts *facts, struct fl_ve
 }
 
 const struct fl_check fl_doctor_queue_checks[] = {
-    {FL_DOCTOR_QUEUE, "workers", FL_NEEDS_REDIS, judge_workers},
-    {FL_DOCTOR_QUEUE, "paused", FL_NEEDS_SCHEMA, judge_paused},
-    {FL_DOCTOR_QUEUE, "undispatched", FL_NEEDS_SCHEMA, judge_undispatched},
-    {FL_DOCTOR_QUEUE, "orphaned", FL_NEEDS_REDIS | FL_NEEDS_SCHEMA, judge_orphaned},
-    {FL_DOCTOR_QUEUE, "open_jobs", FL_NEEDS_SCHEMA, judge_open},
-    {FL_DOCTOR_QUEUE, "dead_letters", FL_NEEDS_SCHEMA, judge_dead_letters},
+    {FL_DOCTOR_QUEUE, FL_NEEDS_REDIS, "workers", judge_workers},
+    {FL_DOCTOR_QUEUE, FL_NEEDS_SCHEMA, "paused", judge_paused},
+    {FL_DOCTOR_QUEUE, FL_NEEDS_SCHEMA, "undispatched", judge_undispatched},
+    {FL_DOCTOR_QUEUE, FL_NEEDS_REDIS | FL_NEEDS_SCHEMA, "orphaned", judge_orphaned},
+    {FL_DOCTOR_QUEUE, FL_NEEDS_SCHEMA, "open_jobs", judge_open},
+    {FL_DOCTOR_QUEUE, FL_NEEDS_SCHEMA, "dead_letters", judge_dead_letters},
 };
 const size_t fl_doctor_queue_check_count = sizeof fl_doctor_queue_checks / sizeof *fl_doctor_queue_checks;

@@ -172,14 +172,14 @@ static void judge_clock(const struct fl_doctor_facts *facts, struct fl_verdict *
 }
 
 const struct fl_check fl_doctor_redis_checks[] = {
-    {FL_DOCTOR_REDIS, "version", FL_NEEDS_REDIS, judge_version},
-    {FL_DOCTOR_REDIS, "mode", FL_NEEDS_REDIS, judge_mode},
-    {FL_DOCTOR_REDIS, "role", FL_NEEDS_REDIS, judge_role},
-    {FL_DOCTOR_REDIS, "replicas", FL_NEEDS_REDIS, judge_replicas},
-    {FL_DOCTOR_REDIS, "eviction_policy", FL_NEEDS_REDIS, judge_eviction},
-    {FL_DOCTOR_REDIS, "persistence", FL_NEEDS_REDIS, judge_persistence},
-    {FL_DOCTOR_REDIS, "memory", FL_NEEDS_REDIS, judge_memory},
-    {FL_DOCTOR_REDIS, "latency", FL_NEEDS_REDIS, judge_latency},
-    {FL_DOCTOR_REDIS, "clock", FL_NEEDS_REDIS, judge_clock},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "version", judge_version},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "mode", judge_mode},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "role", judge_role},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "replicas", judge_replicas},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "eviction_policy", judge_eviction},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "persistence", judge_persistence},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "memory", judge_memory},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "latency", judge_latency},
+    {FL_DOCTOR_REDIS, FL_NEEDS_REDIS, "clock", judge_clock},
 };
 const size_t fl_doctor_redis_check_count = sizeof fl_doctor_redis_checks / sizeof *fl_doctor_redis_checks;

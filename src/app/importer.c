@@ -13,14 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/process_info.h"
+#include "app/presence.h"
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/slice.h"
 #include "core/retry.h"
 #include "io/pg_dsn.h"
 #include "io/pg_store.h"
-#include "io/redis_queue.h"
 #include "io/uv_clock.h"
 #include "io/uv_pool.h"
 
@@ -43,12 +42,9 @@ struct importer {
     struct fl_uv_clock clock;
     struct fl_uv_pool pool;
     struct fl_redis_lease lease;
-    struct fl_redis_queue registry; /* only its heartbeats */
-    struct fl_process_name name;
-    char info[FL_PROCESS_INFO_BYTES];
-    struct fl_timer beat;
-    bool is_registered, is_leaving;
-    bool leave_is_sent;
+    struct fl_presence presence;
+    const struct fl_drive *drives[FL_PROCESS_INFO_IMPORTS]; /* what the registry is told */
+    int64_t running_ids[FL_PROCESS_INFO_JOBS];
     struct fl_pg_store store;
     struct fl_drive_ports ports;
     struct slot *slots;
@@ -68,7 +64,6 @@ struct importer {
 };
 
 static void pump(struct importer *importer);
-static void leave(struct importer *importer);
 static void write_chunk(struct importer *importer);
 
 /* ---- the end of things ---- */
@@ -254,68 +249,34 @@ static void pump(struct importer *importer)
     if (!importer->submitting && !importer->exhausted && importer->ready_count < importer->slot_count)
         take_chunk(importer);
     if (is_finished(importer))
-        leave(importer);
+        fl_presence_leave(&importer->presence);
 }
 
-/* ---- the registry: so that operators see what a long run does; a short one does not appear ---- */
+/* ---- in the registry ---- */
 
-static void send_leave(struct importer *importer)
+static void on_describe(void *owner, struct fl_process_info *info)
 {
-    importer->leave_is_sent = importer->is_registered && fl_redis_queue_leave(&importer->registry);
-    if (!importer->leave_is_sent)
-        uv_stop(&importer->loop);
-}
-
-static void leave(struct importer *importer)
-{
-    bool is_new = !importer->is_leaving;
-    importer->is_leaving = true;
-    if (is_new && !importer->registry.beating)
-        send_leave(importer);
-}
-
-static void on_beat_timer(struct fl_timer *timer)
-{
-    struct importer *importer = FL_CONTAINER(timer, struct importer, beat);
-    const struct fl_clock_port *clock = &importer->clock.port;
-    const struct fl_worker_settings *settings = &importer->settings->worker;
-    int64_t jobs[FL_PROCESS_INFO_JOBS], now_ms = clock->now_ms(clock->self);
-    const struct fl_drive *drives[FL_PROCESS_INFO_IMPORTS];
+    struct importer *importer = owner;
     size_t count = 0;
     for (size_t i = 0; i < importer->slot_count && count < FL_PROCESS_INFO_IMPORTS; i++)
         if (importer->slots[i].busy)
-            drives[count++] = &importer->slots[i].drive;
+            importer->drives[count++] = &importer->slots[i].drive;
     for (size_t i = 0; i < count && i < FL_PROCESS_INFO_JOBS; i++)
-        jobs[i] = drives[i]->import.job.job_id;
-    const struct fl_process_info info = {
-        .name = &importer->name,
-        .holder = importer->store.holder,
-        .state = importer->stopping ? "draining" : "importing",
-        .slots = (int64_t)importer->slot_count,
-        .running = (int64_t)count,
-        .jobs = jobs,
-        .job_count = count,
-        .drives = drives,
-        .drive_count = count,
-        .now_ms = now_ms,
-    };
-    struct fl_slice json = fl_process_info_format(&info, importer->info);
-    if (!importer->registry.beating && !importer->is_leaving)
-        importer->is_registered |=
-            fl_redis_queue_beat(&importer->registry, json, settings->dead_ms, false, NULL);
-    clock->set(clock->self, timer, now_ms + settings->heartbeat_ms);
+        importer->running_ids[i] = importer->drives[i]->import.job.job_id;
+    info->holder = importer->store.holder;
+    info->state = importer->stopping ? "draining" : "importing";
+    info->slots = (int64_t)importer->slot_count;
+    info->running = (int64_t)count;
+    info->jobs = importer->running_ids;
+    info->job_count = count;
+    info->drives = importer->drives;
+    info->drive_count = count;
 }
 
-static void on_beaten(void *owner, fl_status status, bool is_dispatcher)
+static void on_left(void *owner)
 {
     struct importer *importer = owner;
-    (void)is_dispatcher;
-    if (!importer->is_leaving)
-        return;
-    if (status == FL_OK && !importer->leave_is_sent)
-        send_leave(importer);
-    else
-        uv_stop(&importer->loop);
+    uv_stop(&importer->loop);
 }
 
 /* ---- beginning and end ---- */
@@ -367,7 +328,7 @@ static void close_all(struct importer *importer)
     importer->end->batched = importer->store.batched;
     uv_close((uv_handle_t *)&importer->sigint, NULL);
     uv_close((uv_handle_t *)&importer->sigterm, NULL);
-    fl_redis_queue_close(&importer->registry);
+    fl_presence_close(&importer->presence);
     fl_redis_lease_close(&importer->lease);
     fl_pg_store_close(&importer->store);
     fl_uv_clock_close(&importer->clock);
@@ -385,14 +346,16 @@ static fl_status run(struct importer *importer)
                                         "import", &importer->err);
     if (status != FL_OK)
         return status;
-    const struct fl_queue_events events = {.owner = importer, .beaten = on_beaten};
     struct fl_clock_port *clock = &importer->clock.port;
     fl_uv_clock_init(&importer->clock, &importer->loop);
     fl_uv_pool_init(&importer->pool, &importer->loop);
-    fl_process_name_init(&importer->name, clock);
+    fl_presence_init(&importer->presence, clock, &settings->worker);
     fl_redis_lease_init(&importer->lease, &importer->loop, &importer->address, settings->redis_timeout_ms,
-                        importer->store.holder, importer->name.id);
-    fl_redis_queue_init(&importer->registry, &importer->loop, &importer->lease, importer->name.id, &events);
+                        importer->store.holder, importer->presence.name.id);
+    importer->presence.owner = importer;
+    importer->presence.describe = on_describe;
+    importer->presence.left = on_left;
+    fl_presence_start(&importer->presence, &importer->loop, &importer->lease);
     importer->lease.port.woken = on_woken;
     importer->lease.port.owner = importer;
     importer->ports = (struct fl_drive_ports){
@@ -404,8 +367,6 @@ static fl_status run(struct importer *importer)
         .owner = importer->calls->owner,
     };
     importer->submit_timer = (struct fl_timer){.fire = on_submit_timer, .at_ms = FL_NEVER_MS};
-    importer->beat = (struct fl_timer){.fire = on_beat_timer, .at_ms = FL_NEVER_MS};
-    clock->set(clock->self, &importer->beat, clock->now_ms(clock->self) + settings->worker.heartbeat_ms);
     catch_signals(importer);
     fl_redis_lease_ping(&importer->lease, on_alive, importer);
     uv_run(&importer->loop, UV_RUN_DEFAULT);

@@ -4,23 +4,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SECOND_MS = 1000, MINUTE_S = 60, HOUR_S = 3600, DAY_S = 86400 };
-
 const char *fl_human_span(int64_t span_ms, char out[FL_HUMAN_BYTES])
 {
-    const char *sign = span_ms < 0 ? "-" : "";
+    static const struct {
+        uint64_t below_ms, unit_ms, part_ms, parts;
+        const char *format;
+    } FORMS[] = {
+        {100, 1, 1, 1, "%s%" PRIu64 "ms"},
+        {10000, 1000, 100, 10, "%s%" PRIu64 ".%ds"},
+        {60000, 1000, 1000, 1, "%s%" PRIu64 "s"},
+        {3600000, 60000, 1000, 60, "%s%" PRIu64 "m%02ds"},
+        {86400000, 3600000, 60000, 60, "%s%" PRIu64 "h%02dm"},
+        {UINT64_MAX, 86400000, 3600000, 24, "%s%" PRIu64 "d%02dh"},
+    };
     uint64_t ms = span_ms < 0 ? 0 - (uint64_t)span_ms : (uint64_t)span_ms; /* INT64_MIN has no opposite */
-    uint64_t s = ms / SECOND_MS;
-    if (s < 10)
-        snprintf(out, FL_HUMAN_BYTES, "%s%" PRIu64 ".%ds", sign, s, (int)(ms % SECOND_MS / 100));
-    else if (s < MINUTE_S)
-        snprintf(out, FL_HUMAN_BYTES, "%s%" PRIu64 "s", sign, s);
-    else if (s < HOUR_S)
-        snprintf(out, FL_HUMAN_BYTES, "%s%" PRIu64 "m%02ds", sign, s / MINUTE_S, (int)(s % MINUTE_S));
-    else if (s < DAY_S)
-        snprintf(out, FL_HUMAN_BYTES, "%s%" PRIu64 "h%02dm", sign, s / HOUR_S, (int)(s % HOUR_S / MINUTE_S));
-    else
-        snprintf(out, FL_HUMAN_BYTES, "%s%" PRIu64 "d%02dh", sign, s / DAY_S, (int)(s % DAY_S / HOUR_S));
+    size_t form = 0;
+    while (ms >= FORMS[form].below_ms)
+        form++;
+    snprintf(out, FL_HUMAN_BYTES, FORMS[form].format, span_ms < 0 ? "-" : "", ms / FORMS[form].unit_ms,
+             (int)(ms / FORMS[form].part_ms % FORMS[form].parts));
     return out;
 }
 

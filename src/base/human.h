@@ -6,7 +6,7 @@
 
 enum { FL_HUMAN_BYTES = 32 };
 
-/* A span of time by its two largest units: "0.3s", "12s", "3m12s", "5h07m", "2d04h"; a negative one with its
+/* How long: "40ms", "0.4s", "12s", "3m12s", "5h07m", "2d04h", never rounded up; a negative one with its
  * minus. Returns out. */
 const char *fl_human_span(int64_t span_ms, char out[FL_HUMAN_BYTES]);
 

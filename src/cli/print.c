@@ -12,6 +12,7 @@
 #include <wchar.h>
 
 #include "base/assert.h"
+#include "base/human.h"
 #include "base/slice.h"
 #include "base/utf8.h"
 
@@ -167,26 +168,10 @@ const char *fl_format_time(int64_t time_ms, char out[FL_TIME_BYTES])
 
 const char *fl_format_duration(int64_t duration_ms, char out[FL_TIME_BYTES])
 {
-    static const struct {
-        int64_t below_ms, unit_ms, part_ms;
-        const char *format;
-        int parts;
-    } FORMS[] = {
-        {100, 1, 1, "%" PRId64 "ms", 1},
-        {10000, 1000, 100, "%" PRId64 ".%ds", 10},
-        {60000, 1000, 1000, "%" PRId64 "s", 1},
-        {3600000, 60000, 1000, "%" PRId64 "m%02ds", 60},
-        {86400000, 3600000, 60000, "%" PRId64 "h%02dm", 60},
-        {INT64_MAX, 86400000, 3600000, "%" PRId64 "d%02dh", 24},
-    };
-    size_t form = 0;
-    while (form + 1 < sizeof FORMS / sizeof *FORMS && duration_ms >= FORMS[form].below_ms)
-        form++;
-    int part = (int)(duration_ms / FORMS[form].part_ms % FORMS[form].parts);
-    if (duration_ms < 0)
-        snprintf(out, FL_TIME_BYTES, "-");
-    else
-        snprintf(out, FL_TIME_BYTES, FORMS[form].format, duration_ms / FORMS[form].unit_ms, part);
+    _Static_assert((int)FL_TIME_BYTES >= (int)FL_HUMAN_BYTES, "room for a span");
+    if (duration_ms >= 0)
+        return fl_human_span(duration_ms, out);
+    snprintf(out, FL_TIME_BYTES, "-");
     return out;
 }
 

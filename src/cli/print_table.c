@@ -70,11 +70,16 @@ static bool is_null(const struct fl_cell *cell)
 
 /* ---- how wide ---- */
 
+static bool may_shorten(const struct layout *layout, size_t c)
+{
+    return layout->is_shown[c] && !(layout->table->columns[c].flags & (FL_COLUMN_RIGHT | FL_COLUMN_WHOLE));
+}
+
 static void measure(struct layout *layout)
 {
     const struct fl_table *table = layout->table;
     struct fl_cell cells[FL_TABLE_COLUMNS];
-    size_t limit = layout->style.width ? SIZE_MAX : FL_TABLE_WIDTH;
+    size_t line_width = layout->style.width;
     for (size_t c = 0; c < table->column_count; c++) {
         layout->is_shown[c] = table->columns[c].title;
         layout->widths[c] = layout->is_shown[c] ? strlen(table->columns[c].title) : 0;
@@ -84,15 +89,12 @@ static void measure(struct layout *layout)
         for (size_t c = 0; c < table->column_count; c++) {
             char memory[FL_TIME_BYTES];
             size_t width = layout->is_shown[c] ? fl_print_text(NULL, cell_text(&cells[c], memory)) : 0;
-            if (width > layout->widths[c] && width <= limit)
+            if (line_width && width > line_width && may_shorten(layout, c))
+                width = line_width + 1; /* too much, however much */
+            if (width > layout->widths[c] && (line_width || width <= FL_TABLE_WIDTH))
                 layout->widths[c] = width;
         }
     }
-}
-
-static bool may_shorten(const struct layout *layout, size_t c)
-{
-    return layout->is_shown[c] && !(layout->table->columns[c].flags & (FL_COLUMN_RIGHT | FL_COLUMN_WHOLE));
 }
 
 /* Columns of a line whose texts are shortened to the minimum where they are longer. */
@@ -117,24 +119,19 @@ static void leave_out(struct layout *layout, unsigned flags, size_t minimum)
             layout->is_shown[c] = false;
 }
 
+/* Takes a column from the widest text, the last of them, until the line fits. */
 static void shorten(struct layout *layout, size_t minimum)
 {
-    for (size_t excess; (excess = line_columns(layout, SIZE_MAX)) > layout->style.width;) {
-        size_t widest = 0, next = minimum, at = FL_TABLE_COLUMNS;
+    while (line_columns(layout, SIZE_MAX) > layout->style.width) {
+        size_t widest = minimum, at = FL_TABLE_COLUMNS;
         for (size_t c = 0; c < layout->table->column_count; c++)
-            if (may_shorten(layout, c) && layout->widths[c] >= widest) {
+            if (may_shorten(layout, c) && layout->widths[c] > minimum && layout->widths[c] >= widest) {
                 widest = layout->widths[c];
                 at = c;
             }
-        if (widest <= minimum)
+        if (at == FL_TABLE_COLUMNS)
             return;
-        for (size_t c = 0; c < layout->table->column_count; c++)
-            if (may_shorten(layout, c) && c != at && layout->widths[c] > next)
-                next = layout->widths[c];
-        /* At once down to the second widest; from there, column by column. */
-        excess -= layout->style.width;
-        size_t step = widest - next;
-        layout->widths[at] -= step < 2 ? 1 : step - 1 < excess ? step - 1 : excess;
+        layout->widths[at]--;
     }
 }
 

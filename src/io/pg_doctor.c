@@ -34,7 +34,7 @@ static const char SERVER_SQL[] =
     "       (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 /* A row that belongs to another role and may not be seen in full has no backend_type. */
 static const char SESSIONS_SQL[] =
-    "SELECT count(*), count(*) FILTER (WHERE application_name = 'fenceline' AND pid <> pg_backend_pid()),"
+    "SELECT count(*), count(*) FILTER (WHERE application_name LIKE 'fenceline%' AND pid <> pg_backend_pid()),"
     "       (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user AND NOT rolsuper),"
     "       (SELECT datconnlimit FROM pg_database WHERE datname = current_database())"
     "  FROM pg_stat_activity"

@@ -87,8 +87,8 @@ struct fl_pg_facts {
     bool paused;
     struct fl_slice paused_by, paused_reason;
     int64_t paused_ms;
-    int64_t due, due_ms; /* jobs that are due and not handed to Redis; age of the oldest */
-    int64_t open, open_for_workers;      /* without those that are scheduled for later */
+    int64_t due, due_ms;            /* jobs that are due and not handed to Redis; age of the oldest */
+    int64_t open, open_for_workers; /* without those that are scheduled for later */
     int64_t open_ms, open_job;
     struct fl_slice open_state, open_episode; /* of the oldest */
     int64_t dead_letters;

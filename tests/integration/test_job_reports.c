@@ -168,9 +168,14 @@ static void test_stats_of_outcomes(void **state)
 static void test_stats_of_the_open(void **state)
 {
     (void)state;
+    add("created_at, not_before", "now() - interval '3 days', now() + interval '1 hour'");
+    cJSON *scheduled = stats(); /* open, but not due */
+    assert_number(scheduled, "open_jobs", 1);
+    assert_true(cJSON_IsNull(member(scheduled, "oldest_due_job_id")) &&
+                cJSON_IsNull(member(scheduled, "oldest_due_ms")));
+    cJSON_Delete(scheduled);
     add("created_at", "now() - interval '1000 s'");
     add("created_at, not_before", "now() - interval '2 days', now() - interval '100 s'");
-    add("created_at, not_before", "now() - interval '3 days', now() + interval '1 hour'");
     add("created_at, not_before, attempts", "now(), now() + interval '1 hour', 1 FROM generate_series(1, 2)");
     add("dispatched_at", "now() FROM generate_series(1, 3)");
     add("dispatched_at, started_at, worker",
@@ -184,7 +189,7 @@ static void test_stats_of_the_open(void **state)
     assert_number(row_of(all, "open", "running"), "jobs", 4);
     assert_near(all, "oldest_due_ms", 1000000, 60000);
     assert_number(all, "oldest_due_job_id",
-                  (double)db_int(fenceline.db, "SELECT min(job_id) FROM fenceline.jobs"));
+                  (double)db_int(fenceline.db, "SELECT min(job_id) + 1 FROM fenceline.jobs"));
     cJSON_Delete(all);
     fenceline_run(0, "jobs", "pause");
     cJSON *paused = stats();

@@ -19,11 +19,12 @@
 
 enum {
     ARENA_BYTES = 1 << 30,
-    DOCUMENTS = 10000,
+    DOCUMENTS = 10000, /* per format, of those that it carries */
+    ANY_DOCUMENTS = 5000,
     ROWS_MAX = 6,
     PIECES_MAX = 7,
     LOSSES_KEPT = 256,
-    MANY_ROWS = 40000, /* enough for anything quadratic to take minutes */
+    MANY_ROWS = 20000, /* enough for anything quadratic to take minutes */
     CPU_SECONDS_LIMIT = 20,
 };
 
@@ -369,7 +370,8 @@ static void run_random(enum fl_format format, bool carried)
 {
     static struct trip t;
     size_t told = 0;
-    for (uint64_t seed = 1; seed <= DOCUMENTS; seed++) {
+    uint64_t documents = carried ? DOCUMENTS : ANY_DOCUMENTS;
+    for (uint64_t seed = 1; seed <= documents; seed++) {
         random_state = seed * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)format;
         begin(&t, format);
         make_random(&t, carried);
@@ -382,11 +384,10 @@ static void run_random(enum fl_format format, bool carried)
             fail_msg("%s, seed %llu%s", fl_format_name(format), (unsigned long long)seed,
                      same_sum ? "" : ": another checksum");
     }
-    bool must_lose = !carried && format != FL_FORMAT_CHAPTERS_JSON;
-    if (must_lose)
-        assert_true(told > DOCUMENTS / 10);
-    else
+    if (carried)
         assert_int_equal(told, 0);
+    else
+        assert_true(told > ANY_DOCUMENTS / 10);
 }
 
 static const enum fl_format WRITTEN[] = {FL_FORMAT_CHAPTERS_JSON, FL_FORMAT_TRANSCRIPT_JSON, FL_FORMAT_SRT,
@@ -403,7 +404,7 @@ static void test_carried_is_exact(void **state)
 static void test_any_is_told(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < WRITTEN_COUNT; i++)
+    for (size_t i = 1; i < WRITTEN_COUNT; i++) /* chapters carry any */
         run_random(WRITTEN[i], false);
 }
 

@@ -14,8 +14,9 @@ static void test_span(void **state)
         int64_t ms;
         const char *text;
     } CASES[] = {
-        {0, "0.0s"},
-        {99, "0.0s"},
+        {0, "0ms"},
+        {99, "99ms"},
+        {100, "0.1s"},
         {340, "0.3s"},
         {9999, "9.9s"},
         {10000, "10s"},

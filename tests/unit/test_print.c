@@ -391,6 +391,29 @@ static void test_fitted_table(void **state)
                  "         7  \\x1B[2J\u2026       -  stalled  it wait\u2026\n");
 }
 
+static void get_title(const void *rows, size_t row, struct fl_cell *cells)
+{
+    static const char *const TITLES[] = {"\u65e5\u672c\u8a9e\u306e\u984c", "abcdefghijkl",
+                                         "e\u0301e\u0301e\u0301"};
+    (void)rows;
+    cells[0] = (struct fl_cell){.type = FL_CELL_TEXT, .text = fl_slice_from(TITLES[row])};
+    cells[1] = (struct fl_cell){.type = FL_CELL_NUMBER, .number = (int64_t)row};
+}
+
+/* Where a wide character does not fit, a column stays free: what follows is aligned all the same. */
+static void test_wide_characters_cut(void **state)
+{
+    (void)state;
+    static const struct fl_column BOTH[] = {{"title", "title", 0}, {"n", "n", FL_COLUMN_RIGHT}};
+    const struct fl_table table = {BOTH, 2, 3, get_title, NULL};
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        skip();
+    assert_table(
+        &table, 11,
+        "title     n\n\u65e5\u672c\u8a9e\u2026   0\nabcdefg\u2026  1\ne\u0301e\u0301e\u0301       2\n");
+    setlocale(LC_CTYPE, "C");
+}
+
 /* ---- told below its line; records ---- */
 
 static void get_event(const void *rows, size_t row, struct fl_cell *cells)
@@ -668,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_wide_cell),
         cmocka_unit_test(test_fitted_table),
+        cmocka_unit_test(test_wide_characters_cut),
         cmocka_unit_test(test_below),
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_fit),
