@@ -459,7 +459,7 @@ static void test_user_without_rights(void **state)
     fenceline.postgres_dsn = dsn;
     for (size_t i = 0; i < 5; i++) {
         struct process *refused = fenceline_finish(launch_command(i), 2);
-        assert_one_line(refused, "Postgres", 0, "permission denied", "GRANT");
+        assert_one_line(refused, "Postgres", 0, "permission denied", "config/roles.sql");
     }
     assert_int_equal(fenceline_count("jobs"), 0);
     assert_int_equal(fenceline_count_leases(), 0);
