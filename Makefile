@@ -49,6 +49,7 @@ LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
+CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
@@ -105,10 +106,20 @@ $(B)/sim/sim: $(B)/tests/sim/main.o $(SIM) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(FL_LIBS)
 
-programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim
+# The same cases on simulated and on real servers.
+$(B)/contract/test_contract_sim: $(B)/tests/contract/test_contract_sim.o $(CONTRACT) $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/contract/test_contract_real: $(B)/tests/contract/test_contract_real.o $(CONTRACT) $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
+          $(B)/contract/test_contract_real
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c))
 
 # ---- trying ----
 
@@ -135,7 +146,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
-	    build/test/sim/test_sim build/release/sim/test_sim
+	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs

@@ -21,6 +21,13 @@ struct sim_call *sim_call_new(struct sim *sim)
     return call;
 }
 
+struct fl_commit_mark sim_call_mark(const struct sim_call *call)
+{
+    return (struct fl_commit_mark){.xid = call->xid,
+                                   .backend_pid = call->backend,
+                                   .backend_start_us = INT64_C(1700000000000000) + call->backend};
+}
+
 static enum fl_event_type answer_type(enum fl_action_type action)
 {
     static const enum fl_event_type TYPES[] = {
@@ -64,6 +71,7 @@ static void on_answer(struct sim *sim, void *pointer, int64_t status)
     call->is_answered = true;
     call->answer.status = (fl_status)status;
     call->answer.mark.backend_pid = call->backend;
+    call->answer.mark.backend_start_us = sim_call_mark(call).backend_start_us;
     bool knows_xid = status == FL_OK || call->backend % 2 == 0;
     if (!knows_xid)
         call->answer.mark.xid = 0;
@@ -137,7 +145,9 @@ static struct sim_call *call_of(struct sim_process *process, struct fl_request *
     call->ttl_ms = im->policy->lease_ttl_ms;
     call->want = im->want;
     call->mark = im->mark;
+    call->kind = im->job.kind == FL_TRANSCRIPT;
     call->content = request->document ? sim_content_of(request->document) : -1;
+    call->row_count = request->document ? (int64_t)request->document->row_count : 0;
     call->answer = (struct fl_event){.type = answer_type(request->action), .op = request->op};
     return call;
 }
@@ -293,8 +303,13 @@ bool sim_process_has(const struct sim *sim, int64_t job_id)
 static void on_woken(struct sim *sim, void *pointer, int64_t job_id)
 {
     struct sim_process *process = pointer;
-    if (is_asleep(sim, process, on_woken, pointer, job_id))
-        return;
+    if (!is_asleep(sim, process, on_woken, pointer, job_id))
+        process->lease.woken(process->lease.owner, job_id);
+}
+
+static void wake_slot(void *owner, int64_t job_id)
+{
+    struct sim_process *process = owner;
     for (int i = 0; i < SIM_SLOTS; i++)
         if (process->slots[i].job_id == job_id)
             fl_drive_wake(&process->slots[i].drive);
@@ -321,7 +336,8 @@ void sim_process_start(struct sim *sim, struct sim_process *process)
     process->is_alive = true;
     process->paused_until_us = 0;
     process->store = (struct fl_store_port){.self = process, .start = start};
-    process->lease = (struct fl_lease_port){.self = process, .start = start};
+    process->lease =
+        (struct fl_lease_port){.self = process, .start = start, .woken = wake_slot, .owner = process};
     process->pool = (struct fl_pool_port){.self = process, .start = start_work};
     process->clock =
         (struct fl_clock_port){.self = process, .now_ms = now_ms, .random = fill_random, .set = set_timer};
