@@ -1,5 +1,5 @@
 /* cases_document.c - what a job of each mode may do to a document in each state, as READ tells it, as COMMIT
- * and DECIDE judge it (PROTOCOL 1, 5 and 7). One table, three questions a row. See contract.h. */
+ * and DECIDE judge it (PROTOCOL 1, 5 and 7). Three questions on each row of one table. See contract.h. */
 #include "attempt.h"
 
 /* What the job finds. Newer, older: the rank of the document, beside the job's. */
@@ -54,32 +54,38 @@ struct row {
     X("if-version after a newer deletion", NEWER_DELETED, CH, IF_VERSION, THIS_VERSION, 1, REJECTED)         \
     X("delete after a newer deletion", NEWER_DELETED, CH, DELETE, 0, -1, SUPERSEDED)
 
-/* Brings the document into the row's state, and adds the job. Its if_version must be known before it exists,
- * and a newer document is newer than it: then the job keeps the rank of one that came first. */
-static struct attempt *set_up(const struct row *row, int episode)
+static int64_t first; /* older than all that the row is about */
+
+/* Brings the document into the row's state. */
+static void set_up(const struct row *row)
 {
-    int64_t first = contract_add_to(episode, row->kind, FL_MODE_REPLACE);
+    first = contract_add(row->kind, FL_MODE_REPLACE);
     if (row->state != NONE)
-        contract_import(episode, row->kind, 0);
+        contract_import(0, row->kind, 0);
     if (row->state == OLDER_DELETED || row->state == NEWER_DELETED)
-        contract_delete(episode, row->kind);
-    struct contract_document document = contract.backend->document(contract.episodes[episode], row->kind);
+        contract_delete(0, row->kind);
+}
+
+/* A job as the row says. Its if_version must be known before it exists, so a newer document than it is one
+ * that is newer than its rank. */
+static struct attempt *add_job(const struct row *row)
+{
+    struct contract_document document = contract.backend->document(contract.episodes[0], row->kind);
     bool is_newer = row->state == NEWER || row->state == NEWER_DELETED;
-    const struct contract_job job = {.episode = contract.episodes[episode],
+    const struct contract_job job = {.episode = contract.episodes[0],
                                      .kind = row->kind,
                                      .mode = row->mode,
                                      .if_version =
                                          row->if_version == THIS_VERSION ? document.version : row->if_version,
                                      .rank = is_newer ? first : 0};
-    struct attempt *a = contract_attempt(0, episode, contract_add_job(&job), row->kind, row->mode);
+    struct attempt *a = contract_attempt(0, 0, contract_add_job(&job), row->kind, row->mode);
     a->import.job.if_version = job.if_version;
     return a;
 }
 
-static void test_read(const void *data)
+static void check_read(const struct row *row)
 {
-    const struct row *row = data;
-    struct attempt *a = set_up(row, 0);
+    struct attempt *a = add_job(row);
     struct contract_document document = contract.backend->document(contract.episodes[0], row->kind);
     const struct fl_event *ev = contract_ask(a, FL_ACTION_READ);
     bool is_newer = row->state == NEWER || row->state == NEWER_DELETED;
@@ -114,10 +120,9 @@ static void check_written(const struct row *row, const struct attempt *a)
     assert_int_equal(contract_row_of(0).version, a->import.lease.token.n);
 }
 
-static void test_commit(const void *data)
+static void check_commit(const struct row *row)
 {
-    const struct row *row = data;
-    struct attempt *a = set_up(row, 0);
+    struct attempt *a = add_job(row);
     contract_take(a);
     struct contract_document before = contract.backend->document(contract.episodes[0], row->kind);
     struct contract_episode episode = contract_row_of(0);
@@ -142,12 +147,13 @@ static void test_commit(const void *data)
     contract_assert_same_episode(&episode, &episode_after);
 }
 
-static void decide(const struct row *row, int at, enum fl_outcome want)
+/* Whichever of rejected and superseded was wanted, the one that is true is written. */
+static void check_decide(const struct row *row, enum fl_outcome want)
 {
     bool has_ground = row->outcome == FL_OUTCOME_REJECTED || row->outcome == FL_OUTCOME_SUPERSEDED;
-    struct attempt *a = set_up(row, at);
-    struct contract_document before = contract.backend->document(contract.episodes[at], row->kind);
-    struct contract_episode episode = contract_row_of(at);
+    struct attempt *a = add_job(row);
+    struct contract_document before = contract.backend->document(contract.episodes[0], row->kind);
+    struct contract_episode episode = contract_row_of(0);
     a->import.want = want;
     const struct fl_event *ev = contract_ask(a, FL_ACTION_DECIDE);
     assert_int_equal(ev->decided.ground_gone, !has_ground);
@@ -157,17 +163,19 @@ static void decide(const struct row *row, int at, enum fl_outcome want)
         assert_int_equal(ev->decided.answer.version, before.version);
         assert_int_equal(ev->decided.answer.row_count, before.row_count);
     }
-    struct contract_document after = contract.backend->document(contract.episodes[at], row->kind);
-    struct contract_episode episode_after = contract_row_of(at);
+    struct contract_document after = contract.backend->document(contract.episodes[0], row->kind);
+    struct contract_episode episode_after = contract_row_of(0);
     contract_assert_same_document(&before, &after);
     contract_assert_same_episode(&episode, &episode_after);
 }
 
-/* Whichever of the two was wanted, the one that is true is written. */
-static void test_decide(const void *data)
+static void test_row(const void *data)
 {
-    decide(data, 0, FL_OUTCOME_REJECTED);
-    decide(data, 1, FL_OUTCOME_SUPERSEDED);
+    set_up(data);
+    check_read(data);
+    check_decide(data, FL_OUTCOME_REJECTED);
+    check_decide(data, FL_OUTCOME_SUPERSEDED);
+    check_commit(data);
 }
 
 #define ROW(state, kind, mode, if_version, content, outcome)                                                 \
@@ -175,9 +183,7 @@ static void test_decide(const void *data)
     {                                                                                                        \
         state, kind, FL_MODE_##mode, if_version, content, FL_OUTCOME_##outcome                               \
     }
-#define READ_ROW(text, ...)   {"read: " text, test_read, ROW(__VA_ARGS__)},
-#define COMMIT_ROW(text, ...) {"commit: " text, test_commit, ROW(__VA_ARGS__)},
-#define DECIDE_ROW(text, ...) {"decide: " text, test_decide, ROW(__VA_ARGS__)},
+#define CASE(text, ...) {text, test_row, ROW(__VA_ARGS__)},
 
-const struct contract_case contract_document_cases[] = {ROWS(READ_ROW) ROWS(COMMIT_ROW) ROWS(DECIDE_ROW)};
+const struct contract_case contract_document_cases[] = {ROWS(CASE)};
 CASES_END(document);

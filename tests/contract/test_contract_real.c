@@ -157,14 +157,6 @@ static const char *number(int64_t value)
     return text;
 }
 
-static int64_t number_or_0(const char *sql, const char *a, const char *b)
-{
-    char *text = b ? db_text(fenceline.db, sql, a, b) : db_text(fenceline.db, sql, a);
-    int64_t value = text ? strtoll(text, NULL, 10) : 0;
-    free(text);
-    return value;
-}
-
 static int64_t add_job(const struct contract_job *job)
 {
     bool has_version = job->mode == FL_MODE_IF_VERSION;
@@ -178,15 +170,15 @@ static int64_t add_job(const struct contract_job *job)
 
 static struct contract_episode look_episode(const char *name)
 {
-    struct contract_episode row = {
-        .is_there =
-            db_int(fenceline.db, "SELECT count(*) FROM fenceline.episodes WHERE episode_id = $1", name) == 1,
-        .version = number_or_0("SELECT version FROM fenceline.episodes WHERE episode_id = $1", name, NULL),
-        .fence = number_or_0("SELECT fence FROM fenceline.episodes WHERE episode_id = $1", name, NULL)};
-    char *nonce = db_text(fenceline.db, "SELECT nonce FROM fenceline.episodes WHERE episode_id = $1", name);
-    if (nonce)
-        snprintf(row.nonce.hex, sizeof row.nonce.hex, "%s", nonce);
-    free(nonce);
+    struct contract_episode row = {0};
+    char *text = db_text(fenceline.db,
+                         "SELECT format('%s %s %s', version, fence, nonce) FROM fenceline.episodes"
+                         "    WHERE episode_id = $1",
+                         name);
+    row.is_there =
+        text && sscanf(text, "%" SCNd64 " %" SCNd64 " %32s", &row.version, &row.fence, row.nonce.hex) >= 2;
+    assert_int_equal(row.is_there, text != NULL);
+    free(text);
     return row;
 }
 
@@ -220,29 +212,32 @@ static int content_of(const char *name, enum fl_kind kind)
 
 static struct contract_document look_document(const char *name, enum fl_kind kind)
 {
-#define DOCUMENT(column)                                                                                     \
-    number_or_0("SELECT " column " FROM fenceline.documents WHERE episode_id = $1 AND kind = $2", name,      \
-                fl_kind_name(kind))
-    return (struct contract_document){.is_there = DOCUMENT("1") == 1,
-                                      .is_deleted = DOCUMENT("deleted::integer") == 1,
-                                      .version = DOCUMENT("version"),
-                                      .rank = DOCUMENT("rank"),
-                                      .job_id = DOCUMENT("job_id"),
-                                      .row_count = DOCUMENT("row_count"),
-                                      .content = content_of(name, kind)};
+    struct contract_document row = {.content = content_of(name, kind)};
+    int is_deleted = 0;
+    char *text = db_text(fenceline.db,
+                         "SELECT format('%s %s %s %s %s', deleted::integer, version, rank, job_id, row_count)"
+                         "    FROM fenceline.documents WHERE episode_id = $1 AND kind = $2",
+                         name, fl_kind_name(kind));
+    row.is_there = text && sscanf(text, "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64, &is_deleted,
+                                  &row.version, &row.rank, &row.job_id, &row.row_count) == 5;
+    assert_int_equal(row.is_there, text != NULL);
+    row.is_deleted = is_deleted == 1;
+    free(text);
+    return row;
 }
 
 static struct contract_row look_row(int64_t job_id)
 {
-    char *outcome =
-        db_text(fenceline.db, "SELECT outcome FROM fenceline.jobs WHERE job_id = $1", number(job_id));
-    struct contract_row row = {
-        .outcome =
-            outcome ? fl_outcome_from_name((struct fl_slice){outcome, strlen(outcome)}) : FL_OUTCOME_OPEN,
-        .version = number_or_0("SELECT version FROM fenceline.jobs WHERE job_id = $1", number(job_id), NULL),
-        .row_count =
-            number_or_0("SELECT row_count FROM fenceline.jobs WHERE job_id = $1", number(job_id), NULL)};
-    free(outcome);
+    struct contract_row row = {.outcome = FL_OUTCOME_OPEN};
+    char outcome[16] = "";
+    char *text = db_text(fenceline.db,
+                         "SELECT format('%s %s %s', outcome, coalesce(version, 0), coalesce(row_count, 0))"
+                         "    FROM fenceline.jobs WHERE job_id = $1 AND outcome IS NOT NULL",
+                         number(job_id));
+    if (text)
+        assert_int_equal(sscanf(text, "%15s %" SCNd64 " %" SCNd64, outcome, &row.version, &row.row_count), 3);
+    row.outcome = fl_outcome_from_name((struct fl_slice){outcome, strlen(outcome)});
+    free(text);
     return row;
 }
 
@@ -266,25 +261,24 @@ static void await_transactions(int waiting, int held)
         "SELECT count(*) FILTER (WHERE wait_event IN ('transactionid', 'tuple')) * 100"
         "       + count(*) FILTER (WHERE wait_event = 'advisory')"
         "  FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    int64_t end_ms = now_ms() + WAIT_MS, seen = -1;
-    while (seen != waiting * 100 + held && now_ms() < end_ms) {
+    int64_t end_ms = now_ms() + WAIT_MS, seen;
+    while ((seen = db_int(fenceline.db, SQL)) != waiting * 100 + held && now_ms() < end_ms)
         run_for(1);
-        seen = db_int(fenceline.db, SQL);
-    }
     assert_int_equal(seen, waiting * 100 + held);
 }
 
 static struct fl_commit_mark mark(const struct fl_request *request)
 {
-    const char *pid = number(request->backend_pid);
-    return (struct fl_commit_mark){
-        .xid = (uint64_t)number_or_0(
-            "SELECT coalesce(backend_xid::text, '0') FROM pg_stat_activity WHERE pid = $1", pid, NULL),
-        .backend_pid = request->backend_pid,
-        .backend_start_us = db_int(fenceline.db,
-                                   "SELECT (extract(epoch FROM backend_start) * 1000000)::bigint"
-                                   "  FROM pg_stat_activity WHERE pid = $1",
-                                   pid)};
+    struct fl_commit_mark seen = {.backend_pid = request->backend_pid};
+    char *text = db_text(fenceline.db,
+                         "SELECT format('%s %s', coalesce(backend_xid::text, '0'),"
+                         "              (extract(epoch FROM backend_start) * 1000000)::bigint)"
+                         "  FROM pg_stat_activity WHERE pid = $1",
+                         number(request->backend_pid));
+    assert_non_null(text);
+    assert_int_equal(sscanf(text, "%" SCNu64 " %" SCNd64, &seen.xid, &seen.backend_start_us), 2);
+    free(text);
+    return seen;
 }
 
 static void terminate(const struct fl_request *request)
@@ -433,7 +427,8 @@ static void set_down(bool redis, bool postgres)
     bool was_down[2] = {is_down[0], is_down[1]};
     is_down[0] = redis;
     is_down[1] = postgres;
-    run_for(20); /* the connections notice */
+    if (was_down[0] != redis || was_down[1] != postgres)
+        run_for(20); /* the connections notice */
     if (!redis && was_down[0])
         services_redis_start(&fenceline.services);
     if (!postgres && was_down[1])
