@@ -115,11 +115,22 @@ $(B)/contract/test_contract_real: $(B)/tests/contract/test_contract_real.o $(CON
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+# Memory that is not there: in front of the production code alone (tests/faults/test_allocation_faults.c).
+ALLOCATION_WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+$(B)/faults/test_port_faults: $(B)/tests/faults/test_port_faults.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/faults/test_allocation_faults: $(B)/tests/faults/test_allocation_faults.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) $(ALLOCATION_WRAP) -o $@ $^ $(TEST_LIBS)
+
 programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
-          $(B)/contract/test_contract_real
+          $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c))
 
 # ---- trying ----
 

@@ -151,8 +151,22 @@ struct sim_postgres {
 
 enum sim_call_state { SIM_SENT, SIM_WAITING, SIM_ACTIVE, SIM_COMMITTED, SIM_ABORTED, SIM_DONE };
 
+/* What becomes of one call, where a test decides it instead of chance. */
+enum sim_call_fault {
+    SIM_CALL_GOOD,
+    SIM_CALL_UNAVAILABLE, /* no effect, and an answer that says so: this and the next two */
+    SIM_CALL_TRANSIENT,
+    SIM_CALL_FAILED,
+    SIM_CALL_LOST_REQUEST, /* no effect, and nobody knows */
+    SIM_CALL_LOST_REPLY,   /* effect, and nobody knows: the connection breaks */
+    SIM_CALL_SILENT,       /* the same, after a long wait for the answer */
+    SIM_CALL_LATE,         /* given up, and the effect comes late_us later */
+    SIM_CALL_FAULT_COUNT
+};
+
 struct sim_call {
     struct sim_process *process; /* NULL = an operator's */
+    enum sim_call_fault fault;   /* planned */
     uint32_t life;               /* of the process */
     struct fl_request *request;
     bool is_answered; /* the process has its answer, or has given it up */
@@ -234,6 +248,8 @@ struct sim_ledger {
 struct sim {
     uint64_t seed;
     enum sim_mutant mutant;
+    /* NULL = chance alone; asked for every call of a port. */
+    enum sim_call_fault (*plan)(struct sim *sim, const struct fl_request *request, int64_t *late_us);
     FILE *timeline; /* NULL = none */
     int64_t now_us;
     struct sim_random chance, faults;

@@ -106,8 +106,10 @@ void sim_reply(struct sim *sim, struct sim_call *call, fl_status status)
     int64_t at_us = sim->now_us + delay_us(sim);
     at_us = at_us > *last_us ? at_us : *last_us + 1;
     *last_us = at_us;
-    if (sim_fault(sim, 40, "a reply is lost"))
+    if (sim_fault(sim, 40, "a reply is lost") || call->fault == SIM_CALL_LOST_REPLY)
         status = FL_LOST;
+    if (call->fault == SIM_CALL_SILENT)
+        return; /* its sender gives up some time */
     sim_at(sim, at_us, on_answer, call, status);
 }
 
@@ -152,6 +154,32 @@ static struct sim_call *call_of(struct sim_process *process, struct fl_request *
     return call;
 }
 
+/* True: that is all that happens to the call now. */
+static bool follow_plan(struct sim *sim, struct sim_call *call)
+{
+    static const char *const NAMES[SIM_CALL_FAULT_COUNT] = {
+        [SIM_CALL_UNAVAILABLE] = "unavailable", [SIM_CALL_TRANSIENT] = "a temporary error",
+        [SIM_CALL_FAILED] = "an error",         [SIM_CALL_LOST_REQUEST] = "a lost request",
+        [SIM_CALL_LOST_REPLY] = "a lost reply", [SIM_CALL_SILENT] = "no reply for long",
+        [SIM_CALL_LATE] = "a late effect"};
+    static const fl_status ANSWERS[SIM_CALL_FAULT_COUNT] = {[SIM_CALL_UNAVAILABLE] = FL_UNAVAILABLE,
+                                                            [SIM_CALL_TRANSIENT] = FL_TRANSIENT,
+                                                            [SIM_CALL_FAILED] = FL_FAILED,
+                                                            [SIM_CALL_LOST_REQUEST] = FL_LOST,
+                                                            [SIM_CALL_LATE] = FL_LOST};
+    int64_t late_us = 0;
+    call->fault = sim->plan(sim, call->request, &late_us);
+    if (call->fault != SIM_CALL_GOOD)
+        sim_note(sim, "process %d: job %" PRId64 ": %s for action %d", call->process->index, call->job_id,
+                 NAMES[call->fault], call->action);
+    if (ANSWERS[call->fault] == FL_OK)
+        return false;
+    sim_at(sim, sim->now_us + 300, on_answer, call, ANSWERS[call->fault]);
+    if (call->fault == SIM_CALL_LATE)
+        sim_at(sim, sim->now_us + 300 + late_us, on_arrival, call, 0);
+    return true;
+}
+
 static void start(void *self, struct fl_request *request)
 {
     struct sim_process *process = self;
@@ -162,6 +190,8 @@ static void start(void *self, struct fl_request *request)
     int64_t at_us = sim->now_us + delay_us(sim);
     at_us = at_us > process->arrives_us[server] ? at_us : process->arrives_us[server] + 1;
     sim_at(sim, sim->now_us + GIVES_UP_US, on_give_up, call, 0);
+    if (sim->plan && follow_plan(sim, call))
+        return;
     if (sim_fault(sim, 40, "a request is lost")) {
         sim_at(sim, sim->now_us + 300, on_answer, call, FL_LOST);
         return;
