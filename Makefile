@@ -147,7 +147,7 @@ stop: ## end the servers of `make run`
 # ---- testing ----
 
 # One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
-TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim && \
+TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim build/release/faults/test_port_faults && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
@@ -157,7 +157,8 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
-	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_*
+	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
+	    build/test/faults/test_* build/release/faults/test_port_faults
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs

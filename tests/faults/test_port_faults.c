@@ -305,7 +305,8 @@ static bool has_pairs(const struct scenario *scenario)
 #ifdef __SANITIZE_ADDRESS__
     return strcmp(scenario->name, "create") == 0;
 #else
-    return !scenario->has_rival;
+    (void)scenario;
+    return true;
 #endif
 }
 
