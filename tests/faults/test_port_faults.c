@@ -76,7 +76,8 @@ enum { WAY_COUNT = sizeof WAYS / sizeof *WAYS };
 static struct sim sim;
 static struct fault faults[MAX_FAULTS];
 static const struct scenario *running;
-static unsigned calls;
+static unsigned calls, begun, loads;
+static enum fl_action_type struck; /* the call that the first fault met */
 static uint64_t runs;
 
 /* ---- the world ---- */
@@ -84,8 +85,10 @@ static uint64_t runs;
 static enum sim_call_fault plan(struct sim *unused, const struct fl_request *request, int64_t *late_us)
 {
     (void)unused;
-    (void)request;
     calls++;
+    begun += request->op == 1;
+    if (calls == faults[0].call)
+        struck = request->action;
     for (int i = 0; i < MAX_FAULTS; i++) {
         if (faults[i].call && calls >= faults[i].call && calls <= faults[i].call + faults[i].lasts) {
             *late_us = faults[i].late_us;
@@ -100,6 +103,7 @@ static void on_loaded(struct sim *unused, void *pointer, int64_t unused_too)
     struct fl_work *work = pointer;
     (void)unused;
     (void)unused_too;
+    loads++;
     work->run(work);
     work->done(work);
 }
@@ -161,7 +165,8 @@ static void make_world(const struct scenario *scenario, bool hands_back, int par
                        .episode_count = 1};
     sim_leave_out(SIM_NONE);
     running = scenario;
-    calls = 0;
+    calls = begun = loads = 0;
+    struck = FL_ACTION_NONE;
     sim.postgres.last_backend = parity; /* whether a lost reply has told its transaction: sim_process.c */
     for (int i = 0; i < SIM_EPISODES; i++)
         for (int kind = 0; kind < SIM_KINDS; kind++)
@@ -187,6 +192,19 @@ static void make_world(const struct scenario *scenario, bool hands_back, int par
 static bool had_error(void)
 {
     return faults[0].how == SIM_CALL_FAILED || faults[1].how == SIM_CALL_FAILED;
+}
+
+/* A fault before the load costs no second one: whoever loads holds the episode (a silence is longer than any
+ * lease). And who was not asked to hand jobs back ends them itself. */
+static void check_effort(const struct scenario *scenario, bool hands_back)
+{
+    bool is_before = struck == FL_ACTION_READ || struck == FL_ACTION_ENSURE || struck == FL_ACTION_LEASE ||
+                     struck == FL_ACTION_CLAIM || struck == FL_ACTION_RELEASE;
+    bool is_single = faults[1].call == 0 && faults[0].how != SIM_CALL_SILENT && !scenario->has_rival;
+    if (is_single && is_before && loads > 1)
+        sim_fail(&sim, "the document was loaded %u times", loads);
+    if (!hands_back && !had_error() && begun > (scenario->has_rival ? 2 : 1))
+        sim_fail(&sim, "an import ended undecided");
 }
 
 static void check_end(const struct scenario *scenario)
@@ -217,6 +235,8 @@ static bool run(const struct scenario *scenario, bool hands_back, int parity, FI
         ;
     if (!sim.has_failed)
         check_end(scenario);
+    if (!sim.has_failed)
+        check_effort(scenario, hands_back);
     sim_release(&sim);
     runs++;
     return !sim.has_failed;
