@@ -10,6 +10,11 @@
 #include "base/arena.h"
 #include "base/slice.h"
 
+bool fl_redis_registry_is_worker(struct fl_slice id)
+{
+    return !fl_slice_starts(id, FL_REGISTRY_IMPORT);
+}
+
 struct listing {
     struct fl_arena *arena;
     struct fl_registered_worker *workers;

@@ -14,6 +14,10 @@ struct fl_registered_worker {
     int64_t age_ms;       /* since its last heartbeat, by Redis' clock */
 };
 
+/* Ids of imports begin with this; any other is a worker's. */
+#define FL_REGISTRY_IMPORT "import@"
+bool fl_redis_registry_is_worker(struct fl_slice id);
+
 /* Reads all of it, in the order of the ids; nothing may be in the pipeline. FL_UNAVAILABLE, FL_USAGE (no
  * permission), FL_NO_MEMORY. */
 FL_CHECKED fl_status fl_redis_registry_read(struct fl_redis_sync *redis, struct fl_arena *arena,
