@@ -136,8 +136,12 @@ static fl_status fill(struct gather *gather, struct fl_lock *rows, size_t count)
     if (status == FL_OK)
         status = fl_pg_locks_jobs(gather->pg, gather->arena, ids, count, jobs, gather->err);
     for (size_t i = 0; status == FL_OK && i < count; i++) {
-        rows[i].kind = jobs[i].kind;
-        rows[i].is_open = jobs[i].is_open;
+        if (jobs[i].is_known && fl_slice_eq(jobs[i].episode, rows[i].episode)) {
+            rows[i].kind = jobs[i].kind;
+            rows[i].is_open = jobs[i].is_open;
+        } else { /* anybody can have written that number into the lease */
+            rows[i].job_id = 0;
+        }
         judge(gather, &rows[i]);
     }
     return status;
@@ -212,7 +216,8 @@ static bool may_be_zombie(const struct gather *gather, const struct fl_running *
 static bool is_shown(const struct fl_locks *locks, const struct fl_running *running)
 {
     for (size_t i = 0; i < locks->count; i++)
-        if (locks->locks[i].running == running)
+        if (locks->locks[i].token == running->token && locks->locks[i].job_id == running->job_id &&
+            fl_slice_eq(locks->locks[i].holder, running->process->holder))
             return true;
     return false;
 }
@@ -254,7 +259,7 @@ static struct fl_lock zombie_of(const struct fl_locks *locks, const struct suspe
         .job_id = running->job_id,
         .token = running->token,
         .claim = suspects->claims[i],
-        .is_open = true,
+        .is_open = suspects->jobs[i].is_open,
         .process = running->process,
         .running = running,
         .held_ms = running->held_ms,
@@ -266,31 +271,60 @@ static struct fl_lock zombie_of(const struct fl_locks *locks, const struct suspe
     return lock;
 }
 
+/* Overtaken for long enough that its process would have said so, had it noticed. A job that was decided under
+ * this very token is no loss: it had ended before. */
+static bool is_zombie(const struct gather *gather, const struct suspects *suspects, size_t i)
+{
+    const struct fl_running *running = suspects->runnings[i];
+    const struct fl_pg_lock_job *job = &suspects->jobs[i];
+    const struct fl_pg_claim *claim = &suspects->claims[i];
+    bool is_overtaken =
+        claim->fence > running->token && (claim->age_ms < 0 || claim->age_ms > gather->settle_ms);
+    return job->is_known && is_overtaken && (job->is_open || job->token != running->token);
+}
+
+static fl_status list_suspects(struct gather *gather, const struct fl_registry *registry,
+                               struct suspects *suspects)
+{
+    fl_status status = FL_OK;
+    *suspects = (struct suspects){0};
+    suspects->runnings = allocate(gather, registry->running_count, sizeof(struct fl_running *), &status);
+    suspects->ids = allocate(gather, registry->running_count, sizeof *suspects->ids, &status);
+    for (size_t i = 0; status == FL_OK && i < registry->running_count; i++) {
+        const struct fl_running *running = &registry->runnings[i];
+        if (!may_be_zombie(gather, running) || is_shown(gather->locks, running))
+            continue;
+        suspects->ids[suspects->count] = running->job_id;
+        suspects->runnings[suspects->count++] = running;
+    }
+    return status;
+}
+
 static fl_status add_zombies(struct gather *gather, struct fl_slice episode)
 {
     struct fl_locks *locks = gather->locks;
-    const struct fl_registry *registry = &locks->registry;
-    struct suspects suspects = {0};
-    fl_status status = FL_OK;
-    suspects.runnings = allocate(gather, registry->running_count, sizeof(struct fl_running *), &status);
-    suspects.ids = allocate(gather, registry->running_count, sizeof *suspects.ids, &status);
-    for (size_t i = 0; status == FL_OK && i < registry->running_count; i++) {
-        const struct fl_running *running = &registry->runnings[i];
-        if (!may_be_zombie(gather, running) || is_shown(locks, running))
-            continue;
-        suspects.ids[suspects.count] = running->job_id;
-        suspects.runnings[suspects.count++] = running;
+    struct fl_registry now;
+    struct suspects suspects;
+    struct fl_err err;
+    fl_status status = list_suspects(gather, &locks->registry, &suspects);
+    if (status != FL_OK || suspects.count == 0 || !gather->redis)
+        return status;
+    /* What was read first is old by now, if there are many locks: who is suspected is asked again. */
+    if (fl_registry_read(&now, gather->redis, gather->arena, &err) != FL_OK) {
+        lose_redis(gather, &err);
+        return FL_OK;
     }
+    status = list_suspects(gather, &now, &suspects);
     struct fl_lock *all = allocate(gather, locks->count + suspects.count, sizeof *all, &status);
     if (status == FL_OK)
         status = ask_about(gather, &suspects);
     if (status != FL_OK)
         return status;
-    memcpy(all, locks->locks, locks->count * sizeof *all);
+    if (locks->count)
+        memcpy(all, locks->locks, locks->count * sizeof *all);
     for (size_t i = 0; i < suspects.count; i++) {
         bool is_asked_for = !episode.ptr || fl_slice_eq(episode, suspects.episodes[i]);
-        if (is_asked_for && suspects.jobs[i].is_open &&
-            suspects.claims[i].fence > suspects.runnings[i]->token)
+        if (is_asked_for && is_zombie(gather, &suspects, i))
             all[locks->count++] = zombie_of(locks, &suspects, i);
     }
     locks->locks = all;
@@ -299,25 +333,34 @@ static fl_status add_zombies(struct gather *gather, struct fl_slice episode)
 
 /* ---- a second look ---- */
 
+/* Between both looks somebody else has claimed it: that its lease was not seen says nothing yet. */
+static bool has_moved(const struct fl_lock *first, const struct fl_lock *again)
+{
+    return again->verdict == FL_VERDICT_FENCE_AHEAD && first->claim.fence != again->claim.fence;
+}
+
 static fl_status look_again(struct gather *gather)
 {
     struct fl_locks *locks = gather->locks;
     fl_status status = FL_OK;
     size_t count = 0, kept = 0;
     struct fl_lock *again = allocate(gather, locks->count, sizeof *again, &status);
+    struct fl_lock *first = allocate(gather, locks->count, sizeof *first, &status);
     if (status != FL_OK)
         return status;
     for (size_t i = 0; i < locks->count; i++) {
-        if (is_held(&locks->locks[i]) && !fl_verdict_needs_person(locks->locks[i].verdict))
+        if (is_held(&locks->locks[i]) && !fl_verdict_needs_person(locks->locks[i].verdict)) {
             locks->locks[kept++] = locks->locks[i];
-        else if (is_held(&locks->locks[i]))
+        } else if (is_held(&locks->locks[i])) {
+            first[count] = locks->locks[i];
             again[count++] = (struct fl_lock){.episode = locks->locks[i].episode};
+        }
     }
     status = look_at_leases(gather, again, count);
     if (status == FL_OK)
         status = fill(gather, again, count);
     for (size_t i = 0; status == FL_OK && i < count; i++)
-        if (is_held(&again[i]))
+        if (is_held(&again[i]) && !has_moved(&first[i], &again[i]))
             locks->locks[kept++] = again[i];
     locks->count = kept;
     return status;
@@ -350,7 +393,8 @@ static fl_status add_waiters(struct gather *gather)
         struct fl_lock *lock = &locks->locks[i];
         lock->waiters = &waiters[at];
         for (size_t k = 0; k < shown_waiters(lock); k++, at++)
-            if (jobs[at].is_known && jobs[at].is_open) /* else it has found its answer elsewhere */
+            if (jobs[at].is_known && jobs[at].is_open && /* else it has found its answer elsewhere */
+                fl_slice_eq(jobs[at].episode, lock->episode))
                 lock->waiters[lock->waiters_known++] = (struct fl_lock_waiter){
                     .job_id = ids[at], .age_ms = jobs[at].age_ms, .holder = jobs[at].worker};
     }

@@ -16,14 +16,14 @@ enum { BATCH = 1000, NUMBER_BYTES = 24 };
 /* clang-format off */
 static const char CLAIMS_SQL[] =
     "SELECT e.episode_id IS NOT NULL, e.version, e.fence, e.nonce, e.holder, e.job_id," AGE_SQL("e.claimed_at") ","
-    "       j.job_id IS NOT NULL AND j.outcome IS NULL"
+    "       fenceline.is_in_hands(e, j)"
     "  FROM unnest($1::text[]) WITH ORDINALITY AS u (id, i)"
     "  LEFT JOIN fenceline.episodes e ON e.episode_id = u.id"
     "  LEFT JOIN fenceline.jobs j ON j.job_id = e.job_id"
     " ORDER BY u.i";
 
 static const char JOBS_SQL[] =
-    "SELECT j.job_id IS NOT NULL, j.outcome IS NULL, j.episode_id, j.worker, j.kind,"
+    "SELECT j.job_id IS NOT NULL, j.outcome IS NULL, j.episode_id, j.worker, j.kind, j.token,"
     "       " AGE_SQL("coalesce(j.started_at, j.created_at)")
     "  FROM unnest($1::bigint[]) WITH ORDINALITY AS u (id, i)"
     "  LEFT JOIN fenceline.jobs j ON j.job_id = u.id"
@@ -177,7 +177,8 @@ fl_status fl_pg_locks_jobs(struct fl_pg_sync *pg, struct fl_arena *arena, const 
                 .episode = text_at(&reader, 2),
                 .worker = text_at(&reader, 3),
                 .kind = fl_kind_from_name(fl_pg_rows_text(rows, reader.row, 4)),
-                .age_ms = number_at(&reader, 5, -1),
+                .token = number_at(&reader, 5, 0),
+                .age_ms = number_at(&reader, 6, -1),
             };
         status = finish(&reader, rows, status, err);
     }

@@ -18,8 +18,8 @@ struct fl_pg_claim {
     int64_t version, fence;
     struct fl_slice nonce, holder; /* of the last claim; holder absent = none, or it was broken */
     int64_t job_id;                /* of that claim; 0 = none */
-    int64_t age_ms;                /* of that claim */
-    bool job_is_open;              /* that job is not decided */
+    int64_t age_ms;                /* of that claim, or since it was broken */
+    bool job_is_open;              /* that job is not decided, and this attempt not over */
 };
 
 /* A job, as far as a lock is about it. */
@@ -27,6 +27,7 @@ struct fl_pg_lock_job {
     bool is_known, is_open;
     struct fl_slice episode, worker;
     enum fl_kind kind;
+    int64_t token;  /* under which it was decided; 0 = none */
     int64_t age_ms; /* since it was begun, or written */
 };
 
