@@ -26,7 +26,8 @@ enum { ROWS = 12, ID_BYTES = 24 };
     "FENCELINE_WORKER_HEARTBEAT_MS=200", "FENCELINE_WORKER_DEAD_MS=2000", "FENCELINE_LEASE_WAIT_MS=30000"
 
 static const char *const PATIENT[] = {LIST_ENV, "FENCELINE_LEASE_TTL_MS=6000",
-                                      "FENCELINE_LEASE_STALL_MS=60000", NULL};
+                                      "FENCELINE_LEASE_STALL_MS=60000", "FENCELINE_POSTGRES_TIMEOUT_MS=60000",
+                                      NULL};
 static const char *const SOON_STALLED[] = {LIST_ENV, "FENCELINE_LEASE_TTL_MS=1500",
                                            "FENCELINE_LEASE_STALL_MS=3000",
                                            "FENCELINE_POSTGRES_TIMEOUT_MS=60000", NULL};
@@ -287,9 +288,11 @@ static void test_phases(void **state)
     assert_int_equal(lockview_int(row, "job_id"), parsing);
     assert_claim_is_told(row, "ep-parse");
     free(row);
-    lockview_release_pool();
-    fleet_await_outcome(parsing, "imported");
+    char id[ID_BYTES];
+    snprintf(id, sizeof id, "%" PRId64, parsing);
+    fenceline_run(0, "jobs", "cancel", "--yes", id); /* its rows would take long */
     end_worker(worker);
+    fleet_await_outcome(parsing, "cancelled");
 }
 
 static void assert_person_is_told(const char *episode, const char *const *words)
@@ -534,23 +537,27 @@ static void test_zombie_overtaken_for_its_own_job(void **state)
 
 /* ---- redis-lost ---- */
 
+/* An import, and not a worker: those begin a job again as soon as they notice. */
 static void test_redis_flushed(void **state)
 {
     (void)state;
     fenceline.env = PATIENT;
-    struct process *worker = start_hung_worker(NULL);
-    int64_t job = fleet_enqueue_chapters("ep1", "one", ROWS, "create");
-    free(lockview_await_text("ep1", "phase", "fetch"));
+    fenceline_use_fast(true);
+    PGconn *blocker = block_commits();
+    char *path = fenceline_write_chapters("ep1", "one", ROWS);
+    struct process *import = fenceline_launch("import", path);
+    free(lockview_await_text("ep1", "phase", "commit"));
     rdb_exec(fenceline.redis, "FLUSHALL");
     char *row = lockview_await("ep1", "redis-lost");
     assert_claim_is_told(row, "ep1");
     lockview_assert_text(row, "left_ms", NULL);
     free(row);
     assert_person_is_told("ep1", (const char *const[]){"redis-lost", "doctor", NULL});
-    lockview_release_pool();
-    fleet_await_outcome(job, "imported");
+    unblock_commits(blocker);
+    fenceline_finish(import, 0);
     lockview_await_none("ep1");
-    end_worker(worker);
+    fenceline_assert_chapters("ep1", "one", ROWS);
+    free(path);
 }
 
 static void test_redis_stopped(void **state)
@@ -691,7 +698,22 @@ static void test_show(void **state)
 
 /* ---- a busy run is healthy ---- */
 
-enum { BUSY_EPISODES = 25, BUSY_ROUNDS = 16, LISTS_MIN = 20 };
+enum { BUSY_JOBS = 600, BUSY_EPISODES = 40, BUSY_ROWS = 800, LISTS_MIN = 15 };
+
+/* Many jobs for few episodes, so that each is held again as soon as it is free. */
+static void enqueue_busy_jobs(void)
+{
+    char jobs[ID_BYTES], episodes[ID_BYTES];
+    free(fenceline_write_chapters("odd", "odd", BUSY_ROWS));
+    free(fenceline_write_chapters("even", "even", BUSY_ROWS));
+    snprintf(jobs, sizeof jobs, "%d", BUSY_JOBS);
+    snprintf(episodes, sizeof episodes, "%d", BUSY_EPISODES);
+    db_exec(fenceline.db,
+            "SELECT fenceline.enqueue('ep' || i % $2::int, 'chapters', mode => 'replace',"
+            "         source => CASE WHEN i / $2::int % 2 = 0 THEN 'even' ELSE 'odd' END || '.chapters.json')"
+            "  FROM generate_series(1, $1::int) i",
+            jobs, episodes);
+}
 
 static void test_nothing_flaps(void **state)
 {
@@ -700,15 +722,10 @@ static void test_nothing_flaps(void **state)
     fenceline_use_fast(true);
     struct process *workers[2] = {fleet_start_worker(), fleet_start_worker()};
     size_t lists = 0, rows = 0;
-    for (int round = 0; round < BUSY_ROUNDS; round++)
-        for (int i = 0; i < BUSY_EPISODES; i++) {
-            char episode[32];
-            snprintf(episode, sizeof episode, "ep%d", i);
-            fleet_enqueue_chapters(episode, round % 2 ? "odd" : "even", ROWS, "replace");
-        }
+    enqueue_busy_jobs();
     char *path = fenceline_write_chapters("ep1", "import", ROWS);
     struct process *import = fenceline_launch("import", "--mode", "replace", path);
-    while (fenceline_count_jobs("open") > 0 || lists < LISTS_MIN) {
+    while (fenceline_count_jobs("open") > 0) {
         struct process *list = lockview_list(LOCKVIEW_ANY, NULL);
         if (list->exit_code != 0)
             LIB_FAIL("list %zu: exit code %d:\n%s%s", lists, list->exit_code, list->out.bytes,
@@ -718,7 +735,8 @@ static void test_nothing_flaps(void **state)
         process_release(list);
     }
     print_message("%zu lists, %zu locks seen\n", lists, rows);
-    assert_true(rows > 0);
+    assert_true(lists > LISTS_MIN);
+    assert_true(rows > LISTS_MIN);
     process_wait(import, FLEET_WAIT_MS);
     fleet_stop_worker(workers[0]);
     fleet_stop_worker(workers[1]);
@@ -728,12 +746,12 @@ static void test_nothing_flaps(void **state)
 
 /* ---- many ---- */
 
-enum { MANY = 100000, PIPELINE = 1000, LIST_MS_MAX = 20000, GAP_MS_MAX = 250, STATEMENTS_MAX = 500 };
+enum { MANY = 100000, PIPELINE = 1000, LIST_MS_MAX = 30000, GAP_MS_MAX = 250, STATEMENTS_MAX = 400 };
 
 static void write_leases(int count)
 {
     for (int i = 0; i < count; i++) {
-        redisAppendCommand(fenceline.redis, "SET fenceline:{many-%06d}:lease %s%s PX 600000", i,
+        redisAppendCommand(fenceline.redis, "SET fenceline:{many-%06d}:lease %s%s PX 580000", i,
                            "0123456789abcdef0123456789abcdef 1 import@host:1", " (job 1)");
         for (int k = 0; i % PIPELINE == PIPELINE - 1 && k < PIPELINE; k++) {
             redisReply *reply = NULL;
@@ -776,11 +794,20 @@ static int64_t statements(void)
                   "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()");
 }
 
-/* Spread over Redis' own slices of a scan: within seconds, without holding up others, without KEYS. */
+static int count_ends(const struct process_text *text)
+{
+    int count = 0;
+    for (size_t i = 0; i < text->size_bytes; i++)
+        count += text->bytes[i] == '\n';
+    return count;
+}
+
+/* Within seconds, without holding up others, without KEYS, with few statements: also where all of them look
+ * wrong, and are looked at twice. */
 static void test_many_leases(void **state)
 {
     (void)state;
-    fenceline.env = PATIENT;
+    fenceline.env = (const char *const[]){"FENCELINE_LEASE_TTL_MS=600000", NULL}; /* so old do they seem */
     fenceline_use_fast(true);
     write_leases(MANY);
     rdb_exec(fenceline.redis, "CONFIG RESETSTAT");
@@ -797,7 +824,7 @@ static void test_many_leases(void **state)
     print_message("%d leases listed in %" PRId64 " ms; longest of %zu pings %" PRId64 " ms; %" PRId64
                   " statements\n",
                   MANY, took_ms, pinger.count, pinger.longest_ms, asked);
-    assert_int_equal(files_count_lines(list->out.bytes), MANY);
+    assert_int_equal(count_ends(&list->out), MANY);
     assert_true(took_ms < LIST_MS_MAX);
     assert_true(pinger.count > 10);
     assert_true(pinger.longest_ms < GAP_MS_MAX);
@@ -923,8 +950,8 @@ static void write_hostile_leases(void)
         set_bytes(HOSTILE_KEYS[i], VALUE("0123456789abcdef0123456789abcdef 1 w@host:1 (job 1)"));
     memset(long_id, '%', 255);
     fenceline_set_lease(long_id, "w@host:1 (job 1)", 60000);
-    set_large("fenceline:{large}:lease", 20 << 20, "0123456789abcdef0123456789abcdef 1 w@host:1 ");
-    set_large("fenceline:{large-counter}:token", 20 << 20, "1");
+    set_large("fenceline:{large}:lease", 4 << 20, "0123456789abcdef0123456789abcdef 1 w@host:1 ");
+    set_large("fenceline:{large-counter}:token", 4 << 20, "1");
     fenceline_set_lease("large-counter", "w@host:1 (job 1)", 60000);
 }
 
@@ -995,14 +1022,16 @@ static void write_hostile_registry(void)
 /* Episodes that another program wrote into the table, with claims nobody understands. */
 static void write_hostile_rows(void)
 {
-    db_exec(fenceline.db,
-            "INSERT INTO fenceline.episodes (episode_id, fence, nonce, holder, job_id)"
-            " VALUES (E'bell\\x07 \\x1b[2J', 9223372036854775807, E'\\x1b', E'\\x1b[2J@\\n:9', 99),"
-            "        ('hostile-00', 5, 'x', 'w', 12)");
-    db_exec(fenceline.db, "INSERT INTO fenceline.jobs (episode_id, kind, source, queued, worker)"
-                          " VALUES (E'bell\\x07 \\x1b[2J', 'chapters', 'x', false, E'\\x1b[2J')");
-    db_exec(fenceline.db, "UPDATE fenceline.episodes SET job_id = (SELECT max(job_id) FROM fenceline.jobs)"
-                          " WHERE episode_id LIKE 'bell%'");
+    static const char *const EPISODES[] = {"bell\x07 \x1b[2J", "bell"};
+    for (size_t i = 0; i < COUNT(EPISODES); i++)
+        db_exec(fenceline.db,
+                "WITH j AS (INSERT INTO fenceline.jobs (episode_id, kind, source, queued, worker)"
+                "           VALUES ($1, 'chapters', 'x', false, E'\\x1b[2J') RETURNING job_id)"
+                " INSERT INTO fenceline.episodes (episode_id, fence, nonce, holder, job_id)"
+                " SELECT $1, 9223372036854775806, E'\\x1b', E'\\x1b[2J@\\n:9', job_id FROM j",
+                EPISODES[i]);
+    db_exec(fenceline.db, "INSERT INTO fenceline.episodes (episode_id, fence, nonce, holder, job_id)"
+                          " VALUES ('hostile-00', 5, 'x', 'w', 12)");
 }
 
 static void test_hostile_content(void **state)
@@ -1034,12 +1063,17 @@ static void test_hostile_content(void **state)
             LIB_FAIL("%s is not listed", LISTED[i]);
         free(row);
     }
-    run_clean(3, (const char *const[]){"locks", "show", "bell\x07 \x1b[2J", NULL});
     run_clean(3, (const char *const[]){"locks", "show", "hostile-00", NULL});
-    run_clean(1, (const char *const[]){"locks", "show", "\x1b[2J", NULL});
-    run_clean(0, (const char *const[]){"locks", "break", "bell\x07 \x1b[2J", "--yes", NULL});
-    run_clean(1, (const char *const[]){"locks", "break", "\x1b[2J", "--yes", NULL});
-    run_clean(0, (const char *const[]){"locks", "break", "bell\x07 \x1b[2J", "--yes", NULL}); /* now idle */
+    run_clean(3, (const char *const[]){"locks", "show", "bell", NULL});
+    run_clean(
+        2, (const char *const[]){"locks", "show", "bell\x07 \x1b[2J", NULL}); /* no id that fenceline takes */
+    run_clean(2, (const char *const[]){"locks", "break", "bell\x07 \x1b[2J", "--yes", NULL});
+    run_clean(1, (const char *const[]){"locks", "show", "\xe2\x80\xae", NULL});
+    run_clean(1, (const char *const[]){"locks", "break", "\xe2\x80\xae", "--yes", NULL});
+    run_clean(0, (const char *const[]){"locks", "break", "hostile-00", "--yes", "--reason", "\x1b[2J", NULL});
+    run_clean(0, (const char *const[]){"history", "hostile-00", NULL});
+    run_clean(0, (const char *const[]){"locks", "break", "bell", "--yes", NULL});
+    run_clean(3, (const char *const[]){"locks", "show", "hostile-00", NULL}); /* its key is still there */
 }
 
 /* A lease that names another episode's job does not make it this one's. */
@@ -1090,5 +1124,7 @@ int main(void)
         LOCKS_TEST(test_hostile_content),
         LOCKS_TEST(test_job_of_another_episode),
     };
+    if (getenv("T"))
+        cmocka_set_test_filter(getenv("T")); /*TMP*/
     return cmocka_run_group_tests_name("locks", tests, fenceline_start_group, fenceline_stop_group);
 }
