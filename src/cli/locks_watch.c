@@ -21,7 +21,7 @@
 #include "cli/locks_table.h"
 #include "cli/print.h"
 
-enum { REFRESH_MS = 1000, LEAST_ROWS = 4 };
+enum { REFRESH_MS = 1000 };
 
 #define ENTER_SCREEN "\033[?1049h\033[?25l"
 #define LEAVE_SCREEN "\033[?25h\033[?1049l"
@@ -75,7 +75,7 @@ static void leave(const struct watch *watch)
 static struct winsize size_of_terminal(void)
 {
     struct winsize size = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < LEAST_ROWS || size.ws_col == 0)
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
         return (struct winsize){.ws_row = 24, .ws_col = 80};
     return size;
 }
