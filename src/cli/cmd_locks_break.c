@@ -168,11 +168,9 @@ static fl_status locked_error(struct breaking *breaking, struct fl_err *err)
     if (status != FL_OK)
         return status;
     if (locker.pid == 0)
-        return fl_err_set(
-            err, FL_FAILED,
-            "%s: nothing was broken: other transactions lock the episode's row all the time. Find "
-            "them in pg_locks, or break again.",
-            breaking->args->paths[0]);
+        return fl_err_set(err, FL_FAILED,
+                          "%s: nothing was broken: others lock the episode's row again and again",
+                          breaking->args->paths[0]);
     return fl_err_set(err, FL_FAILED,
                       "%s: nothing was broken: session %" PRId64
                       " (%.*s) has locked the episode's row for %.1f s. End it "
@@ -332,10 +330,9 @@ static bool is_same_holder(const struct fl_lock *seen, const struct fl_lock *now
 /* Without Redis nobody knows whether there is a lease that was not claimed yet. */
 static int nothing_to_break(const struct breaking *breaking)
 {
-    bool is_sure = breaking->servers.redis && !breaking->redis_err.text[0];
     if (breaking->args->json)
         print_json(breaking, false);
-    if (!is_sure) {
+    if (breaking->redis_err.text[0]) {
         fl_print_error(&breaking->redis_err);
         say(breaking, "nobody has claimed it; whether somebody has its lease cannot be seen without Redis");
         return fl_status_exit_code(FL_UNAVAILABLE);
