@@ -39,13 +39,27 @@ $$;
 
 -- PROTOCOL 9 (ii): raises the fence, if the holder is the one that was seen: from here on it cannot commit. status:
 -- broken; changed: somebody has claimed or committed since, and nothing was done; locked: a transaction has the row, see
--- episode_locker; unknown: no such episode. cancel_job (null = no): that job is decided, too.
+-- episode_locker; unknown: no such episode. cancel_job (null = no): that job is decided, too. end_backend (null = none) is
+-- the holder's session that has the row: it is ended, while the claim is still the one that was seen (ended: it was), and
+-- this statement is in the queue for the row before that client can come back and claim again.
 CREATE FUNCTION fenceline.break_claim(
     episode text, seen_version bigint, seen_fence bigint, seen_nonce text, seen_holder text, seen_job bigint, who text,
-    why text, cancel_job boolean, OUT status text, OUT new_fence bigint, OUT job_outcome text
+    why text, cancel_job boolean, end_backend integer, end_backend_start timestamptz,
+    OUT status text, OUT new_fence bigint, OUT job_outcome text, OUT ended boolean
 ) LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM fenceline.episodes WHERE episode_id = episode FOR NO KEY UPDATE NOWAIT;
+    ended := false;
+    IF end_backend IS NULL THEN
+        PERFORM FROM fenceline.episodes WHERE episode_id = episode FOR NO KEY UPDATE NOWAIT;
+    ELSE
+        PERFORM pg_terminate_backend(a.pid)
+           FROM pg_stat_activity a, fenceline.episodes e
+          WHERE a.pid = end_backend AND a.backend_start = end_backend_start AND e.episode_id = episode
+            AND e.fence = seen_fence AND e.nonce IS NOT DISTINCT FROM seen_nonce;
+        ended := FOUND;
+        PERFORM set_config('lock_timeout', '1000', true);
+        PERFORM FROM fenceline.episodes WHERE episode_id = episode FOR NO KEY UPDATE;
+    END IF;
     IF NOT FOUND THEN
         status := 'unknown';
         RETURN;

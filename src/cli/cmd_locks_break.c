@@ -30,9 +30,7 @@ struct breaking {
     struct fl_arena arena;
     struct fl_lock seen;
     char who[256];
-    enum fl_break_status status;
-    int64_t new_fence;
-    struct fl_slice job_outcome;
+    struct fl_pg_broken broken;
     bool lease_deleted;
     struct fl_err redis_err; /* why the lease could not be deleted */
 };
@@ -141,23 +139,35 @@ static void pause_a_moment(void)
     nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
 }
 
-/* A commit takes milliseconds. One that has the row for seconds is stuck, or its process is paused. */
-static fl_status end_locker(struct breaking *breaking, struct fl_err *err)
+static bool is_session_of(struct fl_slice session, struct fl_slice holder)
 {
-    struct fl_pg_locker locker;
-    bool ended = false;
-    fl_status status =
-        fl_pg_locks_locker(breaking->servers.pg, &breaking->arena, breaking->seen.episode, &locker, err);
-    bool is_ours = locker.session.len > 10 && memcmp(locker.session.ptr, "fenceline ", 10) == 0;
-    if (status != FL_OK || locker.pid == 0 || !is_ours)
-        return status;
-    status = fl_pg_locks_end_session(breaking->servers.pg, &locker, &ended, err);
-    if (status == FL_OK && ended) {
-        fprintf(stderr, "its session %" PRId64 " (", locker.pid);
-        fl_print_text(stderr, locker.state);
-        fputs(") held the episode's row, and was ended: its transaction is rolled back\n", stderr);
-    }
+    static const struct fl_slice PREFIX = {"fenceline ", 10};
+    enum { NAME_BYTES = 63 }; /* what Postgres keeps of a name */
+    if (holder.len > NAME_BYTES - PREFIX.len)
+        holder.len = NAME_BYTES - PREFIX.len;
+    return holder.len > 0 && session.len == PREFIX.len + holder.len &&
+           memcmp(session.ptr, PREFIX.ptr, PREFIX.len) == 0 &&
+           memcmp(session.ptr + PREFIX.len, holder.ptr, holder.len) == 0;
+}
+
+/* A commit takes milliseconds. One that has the row for seconds is stuck, or its process is paused. *found:
+ * the session that has the row is the holder's, and nobody else's. */
+static fl_status find_locker(struct breaking *breaking, struct fl_pg_locker *locker, bool *found,
+                             struct fl_err *err)
+{
+    const struct fl_lock *seen = &breaking->seen;
+    fl_status status = fl_pg_locks_locker(breaking->servers.pg, &breaking->arena, seen->episode, locker, err);
+    *found =
+        status == FL_OK && locker->pid != 0 &&
+        (is_session_of(locker->session, seen->holder) || is_session_of(locker->session, seen->claim.holder));
     return status;
+}
+
+static void print_ended(const struct fl_pg_locker *locker)
+{
+    fprintf(stderr, "its session %" PRId64 " (", locker->pid);
+    fl_print_text(stderr, locker->state);
+    fputs(") held the episode's row, and was ended: its transaction is rolled back\n", stderr);
 }
 
 static fl_status locked_error(struct breaking *breaking, struct fl_err *err)
@@ -182,7 +192,8 @@ static fl_status locked_error(struct breaking *breaking, struct fl_err *err)
 static fl_status raise_fence(struct breaking *breaking, struct fl_err *err)
 {
     const struct fl_lock *seen = &breaking->seen;
-    const struct fl_pg_break what = {
+    struct fl_pg_locker locker;
+    struct fl_pg_break what = {
         .episode = seen->episode,
         .holder = seen->holder,
         .seen = &seen->claim,
@@ -191,21 +202,24 @@ static fl_status raise_fence(struct breaking *breaking, struct fl_err *err)
         .who = breaking->who,
         .reason = breaking->args->reason,
     };
-    int64_t began_ms = now_ms(), end_at_ms = began_ms + PATIENCE_MS;
+    int64_t began_ms = now_ms();
     for (;;) {
-        fl_status status = fl_pg_locks_break(breaking->servers.pg, &breaking->arena, &what, &breaking->status,
-                                             &breaking->new_fence, &breaking->job_outcome, err);
-        if (status != FL_OK || breaking->status != FL_BREAK_LOCKED)
+        fl_status status =
+            fl_pg_locks_break(breaking->servers.pg, &breaking->arena, &what, &breaking->broken, err);
+        if (status == FL_OK && breaking->broken.has_ended)
+            print_ended(&locker);
+        if (status != FL_OK || breaking->broken.status != FL_BREAK_LOCKED)
             return status;
+        bool found = false;
         if (now_ms() - began_ms > GIVE_UP_MS)
             return locked_error(breaking, err);
-        if (now_ms() > end_at_ms) {
-            status = end_locker(breaking, err);
-            end_at_ms += LOOK_MS;
-        }
+        if (now_ms() - began_ms > PATIENCE_MS)
+            status = find_locker(breaking, &locker, &found, err);
         if (status != FL_OK)
             return status;
-        pause_a_moment();
+        what.end = found ? &locker : NULL;
+        if (!found)
+            pause_a_moment();
     }
 }
 
@@ -242,7 +256,7 @@ static void print_json(const struct breaking *breaking, bool is_broken)
     } NUMBERS[] = {{"job_id", seen->job_id},
                    {"token", seen->token},
                    {"seen_fence", seen->claim.fence},
-                   {"new_fence", is_broken ? breaking->new_fence : seen->claim.fence}};
+                   {"new_fence", is_broken ? breaking->broken.new_fence : seen->claim.fence}};
     for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
         fl_json_write_name(&json, NUMBERS[i].name);
         fl_json_write_int64(&json, NUMBERS[i].number);
@@ -250,7 +264,7 @@ static void print_json(const struct breaking *breaking, bool is_broken)
     fl_json_write_name(&json, "lease_deleted");
     fl_json_write_bool(&json, breaking->lease_deleted);
     fl_json_write_name(&json, "job_outcome");
-    fl_json_write_string(&json, breaking->job_outcome);
+    fl_json_write_string(&json, breaking->broken.job_outcome);
     fl_json_write_end_object(&json);
     fl_json_write_end_line(&json);
 }
@@ -273,12 +287,13 @@ static void print_broken(const struct breaking *breaking)
 {
     const struct fl_lock *seen = &breaking->seen;
     fl_print_text(stdout, seen->episode);
-    printf(": broken: fence raised from %" PRId64 " to %" PRId64, seen->claim.fence, breaking->new_fence);
+    printf(": broken: fence raised from %" PRId64 " to %" PRId64, seen->claim.fence,
+           breaking->broken.new_fence);
     print_lease(breaking);
     fputs(". The old holder can do nothing any more: a commit of its is refused.\n", stdout);
-    if (breaking->job_outcome.ptr) {
+    if (breaking->broken.job_outcome.ptr) {
         printf("job %" PRId64 ": ", seen->job_id);
-        fl_print_text(stdout, breaking->job_outcome);
+        fl_print_text(stdout, breaking->broken.job_outcome);
         putchar('\n');
     } else if (seen->is_open) {
         printf("job %" PRId64 " is still undecided and starts over; to end it: fenceline jobs cancel %" PRId64
@@ -297,7 +312,7 @@ static void say(const struct breaking *breaking, const char *text)
 
 static int answer(const struct breaking *breaking)
 {
-    bool is_broken = breaking->status == FL_BREAK_DONE;
+    bool is_broken = breaking->broken.status == FL_BREAK_DONE;
     if (breaking->args->json)
         print_json(breaking, is_broken);
     if (!is_broken) {
@@ -371,7 +386,7 @@ static fl_status run(struct breaking *breaking, int *code, struct fl_err *err)
         status = confirm(breaking, &is_yes, err);
     if (status != FL_OK || !is_yes)
         return status;
-    breaking->status = FL_BREAK_CHANGED;
+    breaking->broken.status = FL_BREAK_CHANGED;
     status = look(breaking, &again, err); /* somebody may have thought for a while */
     fl_fail_point("before", "break");
     if (status == FL_OK && is_same_holder(&breaking->seen, &again))
@@ -379,7 +394,7 @@ static fl_status run(struct breaking *breaking, int *code, struct fl_err *err)
     if (status != FL_OK)
         return status;
     fl_fail_point("after", "break");
-    if (breaking->status == FL_BREAK_DONE)
+    if (breaking->broken.status == FL_BREAK_DONE)
         delete_lease(breaking);
     *code = answer(breaking);
     return FL_OK;

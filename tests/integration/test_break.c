@@ -311,7 +311,7 @@ static void test_commit_that_is_held_up(void **state)
     free(code);
 }
 
-/* A session that is none of fenceline's is left alone, and named. */
+/* A session that is not the holder's is left alone, and named; were it another worker's. */
 static void test_row_locked_by_somebody_else(void **state)
 {
     (void)state;
@@ -319,6 +319,7 @@ static void test_row_locked_by_somebody_else(void **state)
     PGconn *other = db_open(fenceline.dsn);
     char pid[64];
     snprintf(pid, sizeof pid, "pg_terminate_backend(%d)", PQbackendPID(other));
+    db_exec(other, "SET application_name = 'fenceline worker@other:1'");
     db_exec(other, "BEGIN");
     db_exec(other, "SELECT FROM fenceline.episodes WHERE episode_id = 'ep1' FOR UPDATE");
     struct process *broken = fenceline_launch("locks", "break", "ep1", "--yes");
