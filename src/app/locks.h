@@ -30,7 +30,7 @@ struct fl_lock {
     const struct fl_running *running;
     const struct fl_pg_session *session; /* that works for it now, or NULL */
     int64_t held_ms, idle_ms;
-    struct fl_lock_waiter *waiters; /* at most FL_LOCK_WAITERS of lease.waiter_count */
+    struct fl_lock_waiter *waiters; /* at most FL_LOCK_WAITERS of lease.waiter_count, the oldest first */
     size_t waiters_known;
     enum fl_verdict verdict;
 };

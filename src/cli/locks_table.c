@@ -105,7 +105,7 @@ static const struct fl_column COLUMNS[] = {
     {"held", "held_ms", FL_COLUMN_RIGHT},
     {"left", "left_ms", FL_COLUMN_RIGHT},
     {"phase", "phase", FL_COLUMN_WHOLE},
-    {"idle", "idle_ms", FL_COLUMN_RIGHT},
+    {"idle", "idle_ms", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
     {"waiting", "waiting", FL_COLUMN_RIGHT},
     {"token", "token", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
     {"fence", "fence", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
@@ -220,18 +220,20 @@ struct fl_table fl_locks_table(const struct fl_locks *locks)
 static void print_session(FILE *out, const struct fl_pg_session *session)
 {
     char age[FL_TIME_BYTES];
-    fprintf(out, "; its session %" PRId64 " is ", session->pid);
-    fl_print_text(out, session->state);
-    if (session->xact_ms >= 0)
-        fprintf(out, ", in a transaction for %s", fl_format_duration(session->xact_ms, age));
+    fprintf(out, "; session %" PRId64, session->pid);
     if (session->wait.ptr) {
-        fputs(", waits for ", out);
+        fputs(" waits for ", out);
         fl_print_text(out, session->wait);
+    } else {
+        fputs(" is ", out);
+        fl_print_text(out, session->state);
     }
     if (session->blockers.ptr) {
         fputs(", held up by ", out);
         fl_print_text(out, session->blockers);
     }
+    if (session->xact_ms >= 0)
+        fprintf(out, " (in a transaction for %s)", fl_format_duration(session->xact_ms, age));
 }
 
 void fl_locks_print_trouble(FILE *out, const struct fl_lock *lock)
@@ -241,11 +243,25 @@ void fl_locks_print_trouble(FILE *out, const struct fl_lock *lock)
     if (lock->job_id > 0)
         fprintf(out, " (job %" PRId64 ")", lock->job_id);
     fprintf(out, ": %s", fl_verdict_name(lock->verdict));
-    if (lock->verdict == FL_VERDICT_ORPHAN && lock->process)
-        fprintf(out, ": no heartbeat for %s", fl_format_duration(lock->process->beat_ms, age));
+    if (lock->lease.is_foreign)
+        fputs(", its key in Redis holds something that fenceline has not written", out);
+    else if (lock->verdict == FL_VERDICT_ORPHAN && lock->process)
+        fprintf(out, ", no heartbeat for %s", fl_format_duration(lock->process->beat_ms, age));
+    else if (lock->verdict == FL_VERDICT_ORPHAN)
+        fputs(", no heartbeat", out);
     if (lock->verdict == FL_VERDICT_STALLED)
-        fprintf(out, ": no step for %s", fl_format_duration(lock->idle_ms, age));
+        fprintf(out, ", no step for %s", fl_format_duration(lock->idle_ms, age));
     if (lock->session)
         print_session(out, lock->session);
-    fprintf(out, ". %s\n", fl_verdict_advice(lock->verdict));
+    putc('\n', out);
+}
+
+void fl_locks_print_advice(FILE *out, const struct fl_locks *locks)
+{
+    for (size_t i = 0; i < locks->count; i++) {
+        enum fl_verdict verdict = locks->locks[i].verdict;
+        bool is_new = i == 0 || locks->locks[i - 1].verdict != verdict; /* sorted by it */
+        if (is_new && fl_verdict_needs_person(verdict))
+            fprintf(out, "%s: %s\n", fl_verdict_name(verdict), fl_verdict_advice(verdict));
+    }
 }

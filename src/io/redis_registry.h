@@ -10,7 +10,7 @@ struct fl_arena;
 /* One worker; slices live in the arena. */
 struct fl_registered_worker {
     struct fl_slice id;
-    struct fl_slice info; /* JSON as it stands there: anybody may have written it */
+    struct fl_slice info; /* JSON as it stands there: anybody may have written it; absent if it is too long */
     int64_t age_ms;       /* since its last heartbeat, by Redis' clock */
 };
 

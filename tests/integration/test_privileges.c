@@ -743,7 +743,7 @@ static const char *const READER_MAY_NOT[] = {
     "SELECT fenceline.retry_jobs('{1}', false)",
     "SELECT fenceline.purge_jobs(0, NULL, 1)",
     "SELECT fenceline.set_paused(true, 'x', 'y')",
-    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false)",
+    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false, false)",
     "SELECT fenceline.enqueue('e', 'chapters', source => 'x')",
     "SELECT fenceline.decide_job(1, 'cancelled', 'x')",
     "SELECT fenceline.tidy_jobs(1, 1)",
@@ -777,7 +777,7 @@ static const char *const WORKER_MAY_NOT[] = {
     "SELECT fenceline.retry_jobs('{1}', false)",
     "SELECT fenceline.purge_jobs(0, NULL, 1)",
     "SELECT fenceline.set_paused(true, 'x', 'y')",
-    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false)",
+    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false, false)",
     "SELECT fenceline.enqueue('e', 'chapters', source => 'x')",
 };
 
