@@ -128,6 +128,7 @@ static void test_draws_and_refreshes(void **state)
     assert_fits(frame, COLUMNS, LINES);
     free(frame);
     fenceline_set_lease("ep-one", HOLDER, 7900);
+    process_wait_for_output(watch, "ep-one", LONG_MS); /* by itself */
     frame = await_frame(watch, "ep-one");
     assert_non_null(strstr(frame, "healthy"));
     assert_non_null(strstr(frame, "1 held, 0 need attention"));
