@@ -36,7 +36,7 @@ void fl_gather_lose_redis(struct fl_gather *gather, const struct fl_err *err)
 
 /* ---- joining ---- */
 
-static bool is_same_holder(struct fl_slice session, struct fl_slice holder)
+bool fl_locks_is_session_of(struct fl_slice session, struct fl_slice holder)
 {
     if (holder.len > SESSION_NAME_BYTES)
         holder.len = SESSION_NAME_BYTES;
@@ -46,7 +46,7 @@ static bool is_same_holder(struct fl_slice session, struct fl_slice holder)
 bool fl_gather_has_session(const struct fl_locks *locks, struct fl_slice holder)
 {
     for (size_t i = 0; i < locks->session_count; i++)
-        if (is_same_holder(locks->sessions[i].holder, holder))
+        if (fl_locks_is_session_of(locks->sessions[i].holder, holder))
             return true;
     return false;
 }
@@ -55,7 +55,7 @@ const struct fl_pg_session *fl_gather_session_of(const struct fl_locks *locks, c
 {
     for (size_t i = 0; lock->running && i < locks->session_count; i++)
         if (locks->sessions[i].pid == lock->running->backend &&
-            is_same_holder(locks->sessions[i].holder, lock->holder))
+            fl_locks_is_session_of(locks->sessions[i].holder, lock->holder))
             return &locks->sessions[i];
     return NULL;
 }

@@ -52,4 +52,7 @@ FL_CHECKED fl_status fl_locks_read(struct fl_locks *locks, struct fl_redis_sync 
                                    struct fl_arena *arena, const struct fl_settings *settings,
                                    struct fl_slice episode, struct fl_err *err);
 
+/* Is the holder in a session's name, which Postgres may have cut, this holder? */
+bool fl_locks_is_session_of(struct fl_slice session, struct fl_slice holder);
+
 #endif

@@ -65,66 +65,6 @@ static fl_status look(struct breaking *breaking, struct fl_lock *lock, struct fl
     return FL_OK;
 }
 
-static const char *standing_of(const struct fl_lock *lock)
-{
-    if (lock->is_claimed)
-        return "claimed";
-    /* PROTOCOL 3: only a token above the fence can still be claimed. */
-    return lock->token <= lock->claim.fence ? "superseded, so it can commit nothing" : "not claimed yet";
-}
-
-/* "ep39: held by worker@host:4711 for job 41 (claimed, token 9, for 3m12s, its lease lives for 4s)" */
-static void print_seen(const struct fl_lock *lock)
-{
-    char age[FL_TIME_BYTES];
-    fl_print_text(stderr, lock->episode);
-    if (lock->lease.is_foreign) {
-        fputs(": its key in Redis holds something that fenceline has not written\n", stderr);
-        return;
-    }
-    fputs(": held by ", stderr);
-    fl_print_text(stderr, lock->holder.ptr ? lock->holder : FL_SLICE("somebody unknown"));
-    if (lock->job_id > 0)
-        fprintf(stderr, " for job %" PRId64, lock->job_id);
-    fprintf(stderr, " (%s", standing_of(lock));
-    if (lock->token > 0)
-        fprintf(stderr, ", token %" PRId64, lock->token);
-    if (lock->held_ms >= 0)
-        fprintf(stderr, ", for %s", fl_format_duration(lock->held_ms, age));
-    if (!lock->lease.has_lease)
-        fputs(", without a lease)\n", stderr);
-    else if (lock->lease.left_ms < 0)
-        fputs(", its lease never expires)\n", stderr);
-    else
-        fprintf(stderr, ", its lease lives for %s)\n", fl_format_duration(lock->lease.left_ms, age));
-}
-
-static void print_phase(const struct fl_lock *lock)
-{
-    char age[FL_TIME_BYTES];
-    fputs(", in phase ", stderr);
-    fl_print_text(stderr, lock->running->phase);
-    if (lock->idle_ms >= 0)
-        fprintf(stderr, ", last step %s ago", fl_format_duration(lock->idle_ms, age));
-}
-
-static void print_alive(const struct fl_lock *lock, int64_t dead_ms)
-{
-    char age[FL_TIME_BYTES];
-    if (!lock->process) {
-        fputs("its process has no heartbeat in the registry\n", stderr);
-    } else if (lock->process->beat_ms > dead_ms) {
-        fprintf(stderr, "its process seems dead: no heartbeat for %s\n",
-                fl_format_duration(lock->process->beat_ms, age));
-    } else {
-        fprintf(stderr, "warning: its process is alive (heartbeat %s ago)",
-                fl_format_duration(lock->process->beat_ms, age));
-        if (lock->running)
-            print_phase(lock);
-        fputs(": what it does for this job is lost, and done again\n", stderr);
-    }
-}
-
 /* ---- PROTOCOL 9 (ii) ---- */
 
 static int64_t now_ms(void)
@@ -139,15 +79,11 @@ static void pause_a_moment(void)
     nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
 }
 
+/* Is this session one of that holder's? */
 static bool is_session_of(struct fl_slice session, struct fl_slice holder)
 {
-    static const struct fl_slice PREFIX = {"fenceline ", 10};
-    enum { NAME_BYTES = 63 }; /* what Postgres keeps of a name */
-    if (holder.len > NAME_BYTES - PREFIX.len)
-        holder.len = NAME_BYTES - PREFIX.len;
-    return holder.len > 0 && session.len == PREFIX.len + holder.len &&
-           memcmp(session.ptr, PREFIX.ptr, PREFIX.len) == 0 &&
-           memcmp(session.ptr + PREFIX.len, holder.ptr, holder.len) == 0;
+    return fl_slice_starts(session, "fenceline ") &&
+           fl_locks_is_session_of((struct fl_slice){session.ptr + 10, session.len - 10}, holder);
 }
 
 /* A commit takes milliseconds. One that has the row for seconds is stuck, or its process is paused. *found:
@@ -368,8 +304,8 @@ static fl_status confirm(struct breaking *breaking, bool *is_yes, struct fl_err 
 {
     const struct fl_lock *seen = &breaking->seen;
     if (!breaking->args->quiet || !breaking->args->yes) {
-        print_seen(seen);
-        print_alive(seen, breaking->settings->worker.dead_ms);
+        fl_locks_print_holder(stderr, seen);
+        fl_locks_print_alive(stderr, seen, breaking->settings->worker.dead_ms);
     }
     if (breaking->args->cancel_job && seen->job_id <= 0)
         return fl_err_set(err, FL_USAGE, "%s: --cancel-job: the holder's job is not known",

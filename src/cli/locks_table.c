@@ -265,3 +265,62 @@ void fl_locks_print_advice(FILE *out, const struct fl_locks *locks)
             fprintf(out, "%s: %s\n", fl_verdict_name(verdict), fl_verdict_advice(verdict));
     }
 }
+
+static const char *standing_of(const struct fl_lock *lock)
+{
+    if (lock->is_claimed)
+        return "claimed";
+    /* PROTOCOL 3: only a token above the fence can still be claimed. */
+    return lock->token <= lock->claim.fence ? "superseded, so it can commit nothing" : "not claimed yet";
+}
+
+void fl_locks_print_holder(FILE *out, const struct fl_lock *lock)
+{
+    char age[FL_TIME_BYTES];
+    fl_print_text(out, lock->episode);
+    if (lock->lease.is_foreign) {
+        fputs(": its key in Redis holds something that fenceline has not written\n", out);
+        return;
+    }
+    fputs(": held by ", out);
+    fl_print_text(out, lock->holder.ptr ? lock->holder : FL_SLICE("somebody unknown"));
+    if (lock->job_id > 0)
+        fprintf(out, " for job %" PRId64, lock->job_id);
+    fprintf(out, " (%s", standing_of(lock));
+    if (lock->token > 0)
+        fprintf(out, ", token %" PRId64, lock->token);
+    if (lock->held_ms >= 0)
+        fprintf(out, ", for %s", fl_format_duration(lock->held_ms, age));
+    if (!lock->lease.has_lease)
+        fputs(", without a lease)\n", out);
+    else if (lock->lease.left_ms < 0)
+        fputs(", its lease never expires)\n", out);
+    else
+        fprintf(out, ", its lease lives for %s)\n", fl_format_duration(lock->lease.left_ms, age));
+}
+
+static void print_phase(FILE *out, const struct fl_lock *lock)
+{
+    char age[FL_TIME_BYTES];
+    fputs(", in phase ", out);
+    fl_print_text(out, lock->running->phase);
+    if (lock->idle_ms >= 0)
+        fprintf(out, ", last step %s ago", fl_format_duration(lock->idle_ms, age));
+}
+
+void fl_locks_print_alive(FILE *out, const struct fl_lock *lock, int64_t dead_ms)
+{
+    char age[FL_TIME_BYTES];
+    if (!lock->process) {
+        fputs("its process has no heartbeat in the registry\n", out);
+    } else if (lock->process->beat_ms > dead_ms) {
+        fprintf(out, "its process seems dead: no heartbeat for %s\n",
+                fl_format_duration(lock->process->beat_ms, age));
+    } else {
+        fprintf(out, "warning: its process is alive (heartbeat %s ago)",
+                fl_format_duration(lock->process->beat_ms, age));
+        if (lock->running)
+            print_phase(out, lock);
+        fputs(": what it does for this job is lost, and done again\n", out);
+    }
+}

@@ -45,6 +45,13 @@ void fl_locks_print_trouble(FILE *out, const struct fl_lock *lock);
 /* What to do about that: a line for each verdict among the locks (in their order) that needs a person. */
 void fl_locks_print_advice(FILE *out, const struct fl_locks *locks);
 
+/* "ep39: held by worker@host:4711 for job 41 (claimed, token 9, for 3m12s, its lease lives for 4s)"; one
+ * line. */
+void fl_locks_print_holder(FILE *out, const struct fl_lock *lock);
+
+/* Whether its process lives, by its heartbeat, and what a break would cost it; one line. */
+void fl_locks_print_alive(FILE *out, const struct fl_lock *lock, int64_t dead_ms);
+
 /* The "worker@host:pid" of a holder, taken apart: host and pid absent or -1 where it is of another form. */
 struct fl_slice fl_holder_host(struct fl_slice holder);
 int64_t fl_holder_pid(struct fl_slice holder);
