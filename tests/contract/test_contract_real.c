@@ -305,10 +305,11 @@ static uint64_t future_xid(void)
 
 static enum contract_break break_claim(const char *name, const struct contract_episode *seen)
 {
-    char *status = db_text(
-        fenceline.db,
-        "SELECT status FROM fenceline.break_claim($1, $2, $3, $4, NULL, NULL, 'contract', NULL, false)", name,
-        number(seen->version), number(seen->fence), seen->nonce.hex[0] ? seen->nonce.hex : NULL);
+    char *status = db_text(fenceline.db,
+                           "SELECT status FROM fenceline.break_claim($1, $2, $3, $4, NULL, NULL, 'contract', "
+                           "NULL, false, false)",
+                           name, number(seen->version), number(seen->fence),
+                           seen->nonce.hex[0] ? seen->nonce.hex : NULL);
     assert_non_null(status);
     enum contract_break result = strcmp(status, "broken") == 0    ? CONTRACT_BROKEN
                                  : strcmp(status, "changed") == 0 ? CONTRACT_CHANGED
