@@ -6,7 +6,7 @@
 
 #define CH FL_CHAPTERS
 
-enum { SHORT_MS = 80 };
+enum { SHORT_MS = 250 };
 
 static struct attempt *new_attempt(int client)
 {

@@ -24,7 +24,7 @@ enum {
     CONTRACT_EPISODES = 3,  /* per case */
     CONTRACT_JOBS = 12,     /* per case */
     CONTRACT_CONTENTS = 3,  /* documents of each kind: 0, 1, 2 */
-    CONTRACT_TTL_MS = 1000, /* of leases, unless the case says otherwise */
+    CONTRACT_TTL_MS = 4000, /* of leases, unless the case says otherwise */
     CONTRACT_LOCK_TIMEOUT_MS = 2000
 };
 
