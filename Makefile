@@ -27,6 +27,7 @@ OPT_test     := -O1 -g -DFL_FAIL_POINTS $(SAN_test)
 OPT_asan     := -O1 -g -DFL_FAIL_POINTS $(SAN_asan)
 OPT_ubsan    := -O1 -g -DFL_FAIL_POINTS $(SAN_ubsan)
 OPT_tsan     := -O1 -g -DFL_FAIL_POINTS $(SAN_tsan)
+OPT_fuzz     := -O1 -g -DFL_FAIL_POINTS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT_coverage := -O0 -g -DFL_FAIL_POINTS --coverage
 
 # One place asks for the libraries, and says which package holds a missing one.
@@ -49,11 +50,13 @@ LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
+FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_fuzz.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim
+        install uninstall dist clean programs sim fuzz fuzz-diff
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -105,10 +108,19 @@ $(B)/sim/sim: $(B)/tests/sim/main.o $(SIM) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(FL_LIBS)
 
-programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim
+$(B)/fuzz/test_fuzz: $(B)/tests/fuzz/test_fuzz.o $(FUZZ) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# One target as a libFuzzer program; VARIANT=fuzz only, by clang.
+$(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CPPFLAGS) $(CPPFLAGS) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -DFUZZ_NAME=$* -fsanitize=fuzzer -o $@ $^ $(FL_LIBS)
+
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/fuzz/test_fuzz
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/fuzz/*.c))
 
 # ---- trying ----
 
@@ -135,7 +147,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
-	    build/test/sim/test_sim build/release/sim/test_sim
+	    build/test/sim/test_sim build/release/sim/test_sim build/test/fuzz/test_fuzz
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -152,6 +164,16 @@ SEED ?= 1
 N    ?= 20000
 sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
 	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
+
+TIME     ?= 60
+FUZZ_DIR ?= build/fuzz
+FUZZ_CC  ?= clang
+fuzz: ## fuzz each target for TIME seconds, or only TARGET=name; findings go to build/fuzz/found
+	@command -v $(FUZZ_CC) >/dev/null || { \
+	    echo "make fuzz needs $(FUZZ_CC) with libFuzzer: install the Debian package clang, or run tools/setup check" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=fuzz B=$(FUZZ_DIR) CC=$(FUZZ_CC) \
+	    $(foreach name,$(or $(TARGET),$(FUZZ_NAMES)),$(FUZZ_DIR)/fuzz/fuzz_$(name))
+	@tests/fuzz/run $(FUZZ_DIR) $(TIME) $(or $(TARGET),$(FUZZ_NAMES))
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs
