@@ -224,6 +224,8 @@ static bool read_text(struct fl_slice text, struct fl_json_text *json)
 /* Of the members with one name, the first is found. */
 static void check_get(const struct fl_json *object)
 {
+    if (fl_json_type(object) != FL_JSON_OBJECT)
+        return;
     for (const struct fl_json *member = fl_json_first(object); member; member = fl_json_next(member)) {
         const struct fl_json *found = fl_json_get(object, fl_json_name(member)),
                              *first = fl_json_first(object);
