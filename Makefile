@@ -52,6 +52,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard te
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
 FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_fuzz.c,$(wildcard tests/fuzz/*.c)))
 FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
+CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
@@ -108,6 +109,26 @@ $(B)/sim/sim: $(B)/tests/sim/main.o $(SIM) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(FL_LIBS)
 
+# The same cases on simulated and on real servers.
+$(B)/contract/test_contract_sim: $(B)/tests/contract/test_contract_sim.o $(CONTRACT) $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/contract/test_contract_real: $(B)/tests/contract/test_contract_real.o $(CONTRACT) $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# Memory that is not there: in front of the production code alone (tests/faults/test_allocation_faults.c).
+ALLOCATION_WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+$(B)/faults/test_port_faults: $(B)/tests/faults/test_port_faults.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/faults/test_allocation_faults: $(B)/tests/faults/test_allocation_faults.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) $(ALLOCATION_WRAP) -o $@ $^ $(TEST_LIBS)
+
 $(B)/fuzz/test_fuzz: $(B)/tests/fuzz/test_fuzz.o $(FUZZ) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
@@ -117,10 +138,12 @@ $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CPPFLAGS) $(CPPFLAGS) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -DFUZZ_NAME=$* -fsanitize=fuzzer -o $@ $^ $(FL_LIBS)
 
-programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/fuzz/test_fuzz
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
+          $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
+          $(B)/fuzz/test_fuzz
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/fuzz/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c))
 
 # ---- trying ----
 
@@ -137,7 +160,7 @@ stop: ## end the servers of `make run`
 # ---- testing ----
 
 # One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
-TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim && \
+TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim build/release/faults/test_port_faults && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
@@ -147,7 +170,8 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
-	    build/test/sim/test_sim build/release/sim/test_sim build/test/fuzz/test_fuzz
+	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
+	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_fuzz
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs

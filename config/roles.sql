@@ -56,6 +56,7 @@ GRANT SELECT ON TABLE
     fenceline.open_claims
     TO fenceline_reader;
 GRANT EXECUTE ON FUNCTION
+    fenceline.is_in_hands,
     fenceline.jobs_matching,
     fenceline.job_state,
     fenceline.job_phases,

@@ -24,44 +24,44 @@ static struct fl_slice format_text(struct fl_arena *arena, const char *format, v
     return fl_arena_copy(arena, fl_slice_from(text));
 }
 
-void fl_verdict_found(struct fl_verdict *verdict, enum fl_doctor_level level, const char *format, ...)
+void fl_check_found(struct fl_check_result *result, enum fl_doctor_level level, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    verdict->said = true;
-    verdict->level = level;
-    verdict->found = format_text(verdict->arena, format, args);
+    result->said = true;
+    result->level = level;
+    result->found = format_text(result->arena, format, args);
     va_end(args);
 }
 
-void fl_verdict_advise(struct fl_verdict *verdict, const char *format, ...)
+void fl_check_advise(struct fl_check_result *result, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    verdict->advice = format_text(verdict->arena, format, args);
+    result->advice = format_text(result->arena, format, args);
     va_end(args);
 }
 
-bool fl_verdict_unseen(struct fl_verdict *verdict, struct fl_slice trouble)
+bool fl_check_unseen(struct fl_check_result *result, struct fl_slice trouble)
 {
     if (!trouble.ptr)
         return false;
-    fl_verdict_found(verdict, FL_DOCTOR_WARNING, "could not look");
-    fl_verdict_advise(verdict, "%.*s", FL_ARGS(trouble));
+    fl_check_found(result, FL_DOCTOR_WARNING, "could not look");
+    fl_check_advise(result, "%.*s", FL_ARGS(trouble));
     return true;
 }
 
-const char *fl_verdict_span(const struct fl_verdict *verdict, int64_t span_ms)
+const char *fl_check_span(const struct fl_check_result *result, int64_t span_ms)
 {
     char text[FL_HUMAN_BYTES];
-    struct fl_slice kept = fl_arena_copy(verdict->arena, fl_slice_from(fl_human_span(span_ms, text)));
+    struct fl_slice kept = fl_arena_copy(result->arena, fl_slice_from(fl_human_span(span_ms, text)));
     return kept.ptr ? kept.ptr : "?";
 }
 
-const char *fl_verdict_size(const struct fl_verdict *verdict, int64_t size_bytes)
+const char *fl_check_size(const struct fl_check_result *result, int64_t size_bytes)
 {
     char text[FL_HUMAN_BYTES];
-    struct fl_slice kept = fl_arena_copy(verdict->arena, fl_slice_from(fl_human_size(size_bytes, text)));
+    struct fl_slice kept = fl_arena_copy(result->arena, fl_slice_from(fl_human_size(size_bytes, text)));
     return kept.ptr ? kept.ptr : "?";
 }
 
@@ -70,18 +70,18 @@ static int64_t magnitude(int64_t value)
     return value < 0 ? -value : value;
 }
 
-void fl_verdict_clock(struct fl_verdict *verdict, int64_t ahead_ms, const char *other, bool has_other,
-                      int64_t other_ahead_ms)
+void fl_check_clock(struct fl_check_result *result, int64_t ahead_ms, const char *other, bool has_other,
+                    int64_t other_ahead_ms)
 {
     int64_t apart_ms = has_other ? magnitude(ahead_ms - other_ahead_ms) : 0;
     bool is_off = magnitude(ahead_ms) > CLOCK_WARNING_MS || apart_ms > CLOCK_WARNING_MS;
-    fl_verdict_found(verdict, is_off ? FL_DOCTOR_WARNING : FL_DOCTOR_OK, "%s %s this machine's%s%s%s%s",
-                     fl_verdict_span(verdict, magnitude(ahead_ms)), ahead_ms < 0 ? "behind" : "ahead of",
-                     has_other ? ", " : "", has_other ? fl_verdict_span(verdict, apart_ms) : "",
-                     has_other ? " apart from " : "", has_other ? other : "");
+    fl_check_found(result, is_off ? FL_DOCTOR_WARNING : FL_DOCTOR_OK, "%s %s this machine's%s%s%s%s",
+                   fl_check_span(result, magnitude(ahead_ms)), ahead_ms < 0 ? "behind" : "ahead of",
+                   has_other ? ", " : "", has_other ? fl_check_span(result, apart_ms) : "",
+                   has_other ? " apart from " : "", has_other ? other : "");
     if (is_off)
-        fl_verdict_advise(verdict, "let NTP set all clocks: no lease and no commit depends on them, but ages "
-                                   "that are shown do, and when scheduled jobs start");
+        fl_check_advise(result, "let NTP set all clocks: no lease and no commit depends on them, but ages "
+                                "that are shown do, and when scheduled jobs start");
 }
 
 const char *fl_plural(int64_t count)
@@ -129,12 +129,12 @@ static void judge_all(const struct fl_doctor_facts *facts, const struct fl_check
 {
     unsigned there = what_is_there(facts);
     for (size_t i = 0; i < count; i++) {
-        struct fl_verdict verdict = {.arena = arena};
+        struct fl_check_result result = {.arena = arena};
         if ((checks[i].needs & ~there) == 0)
-            checks[i].judge(facts, &verdict);
-        if (verdict.said)
-            fl_findings_add(findings, &(struct fl_finding){checks[i].server, checks[i].name, verdict.level,
-                                                           verdict.found, verdict.advice});
+            checks[i].judge(facts, &result);
+        if (result.said)
+            fl_findings_add(findings, &(struct fl_finding){checks[i].server, checks[i].name, result.level,
+                                                           result.found, result.advice});
     }
 }
 
@@ -143,8 +143,10 @@ void fl_doctor_judge(const struct fl_doctor_facts *facts, struct fl_arena *arena
 {
     judge_connection(FL_DOCTOR_REDIS, &facts->redis_err, facts->redis.shown, arena, findings);
     judge_all(facts, fl_doctor_redis_checks, fl_doctor_redis_check_count, arena, findings);
+    judge_all(facts, &fl_doctor_redis_rights, 1, arena, findings);
     judge_connection(FL_DOCTOR_POSTGRES, &facts->pg_err, facts->pg.shown, arena, findings);
     judge_all(facts, fl_doctor_postgres_checks, fl_doctor_postgres_check_count, arena, findings);
+    judge_all(facts, &fl_doctor_postgres_rights, 1, arena, findings);
     judge_all(facts, fl_doctor_queue_checks, fl_doctor_queue_check_count, arena, findings);
 }
 

@@ -7,7 +7,9 @@
 
 #include "app/settings.h"
 #include "io/pg_doctor.h"
+#include "io/pg_rights.h"
 #include "io/redis_doctor.h"
+#include "io/redis_rights.h"
 
 enum fl_doctor_server { FL_DOCTOR_REDIS, FL_DOCTOR_POSTGRES, FL_DOCTOR_QUEUE, FL_DOCTOR_SERVER_COUNT };
 
@@ -34,6 +36,10 @@ struct fl_doctor_facts {
     struct fl_err redis_err, pg_err;
     struct fl_redis_facts redis; /* if reached */
     struct fl_pg_facts pg;
+    struct fl_redis_rights redis_rights;
+    struct fl_pg_rights pg_rights[FL_ROLE_COUNT]; /* of reader, operator and worker */
+    struct fl_slice redis_rights_trouble,
+        pg_rights_trouble; /* why they could not be looked at; absent: they were */
 
     int64_t pg_connections; /* postgres.connections: of one process */
     int64_t dead_ms;        /* worker.dead_ms */

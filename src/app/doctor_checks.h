@@ -5,7 +5,7 @@
 #include "app/doctor.h"
 
 /* What one check says; nothing said = it does not apply here. */
-struct fl_verdict {
+struct fl_check_result {
     struct fl_arena *arena;
     bool said;
     enum fl_doctor_level level;
@@ -19,28 +19,30 @@ struct fl_check {
     enum fl_doctor_server server;
     unsigned needs; /* FL_NEEDS_... */
     const char *name;
-    void (*judge)(const struct fl_doctor_facts *facts, struct fl_verdict *verdict);
+    void (*judge)(const struct fl_doctor_facts *facts, struct fl_check_result *result);
 };
 
 extern const struct fl_check fl_doctor_redis_checks[], fl_doctor_postgres_checks[], fl_doctor_queue_checks[];
 extern const size_t fl_doctor_redis_check_count, fl_doctor_postgres_check_count, fl_doctor_queue_check_count;
 
+extern const struct fl_check fl_doctor_redis_rights, fl_doctor_postgres_rights;
+
 /* What was found, and its level; then, above ok, what to do. */
-void fl_verdict_found(struct fl_verdict *verdict, enum fl_doctor_level level, const char *format, ...)
+void fl_check_found(struct fl_check_result *result, enum fl_doctor_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void fl_verdict_advise(struct fl_verdict *verdict, const char *format, ...)
+void fl_check_advise(struct fl_check_result *result, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* If there is trouble: a warning that this could not be looked at, and why; true. */
-bool fl_verdict_unseen(struct fl_verdict *verdict, struct fl_slice trouble);
+bool fl_check_unseen(struct fl_check_result *result, struct fl_slice trouble);
 
 /* Numbers as text that lives in the arena. */
-const char *fl_verdict_span(const struct fl_verdict *verdict, int64_t span_ms);
-const char *fl_verdict_size(const struct fl_verdict *verdict, int64_t size_bytes);
+const char *fl_check_span(const struct fl_check_result *result, int64_t span_ms);
+const char *fl_check_size(const struct fl_check_result *result, int64_t size_bytes);
 
 /* A clock that is off by so much against this machine's, and against the other server's. */
-void fl_verdict_clock(struct fl_verdict *verdict, int64_t ahead_ms, const char *other, bool has_other,
-                      int64_t other_ahead_ms);
+void fl_check_clock(struct fl_check_result *result, int64_t ahead_ms, const char *other, bool has_other,
+                    int64_t other_ahead_ms);
 
 /* "" or "s" */
 const char *fl_plural(int64_t count);

@@ -15,16 +15,27 @@ static void look_at_postgres(const struct fl_settings *settings, struct fl_pg_sy
 {
     fl_pg_doctor_look(pg, settings->postgres_dsn, settings->postgres_timeout_ms, facts->grace_ms, arena,
                       &facts->pg);
+    struct fl_err err = {0};
+    fl_status status = FL_OK;
+    for (int role = FL_ROLE_READER; status == FL_OK && role <= FL_ROLE_WORKER; role++)
+        status = fl_pg_rights_check(pg, (enum fl_pg_role)role, arena, &facts->pg_rights[role], &err);
+    if (status != FL_OK)
+        facts->pg_rights_trouble = fl_arena_copy(arena, fl_slice_from(err.text));
 }
 
-static void look_at_redis(struct fl_redis_sync *redis, struct fl_arena *arena, struct fl_doctor_facts *facts)
+static void look_at_redis(const struct fl_settings *settings, struct fl_redis_sync *redis,
+                          struct fl_arena *arena, struct fl_doctor_facts *facts)
 {
     const struct fl_redis_question question = {
         .dead_ms = facts->dead_ms,
         .jobs = facts->pg.dispatched,
         .job_count = facts->pg.dispatched_count,
     };
+    struct fl_err err = {0};
     fl_redis_doctor_look(redis, &question, arena, &facts->redis);
+    if (fl_redis_rights_check(settings->redis_url, settings->redis_timeout_ms, arena, &facts->redis_rights,
+                              &err) != FL_OK)
+        facts->redis_rights_trouble = fl_arena_copy(arena, fl_slice_from(err.text));
 }
 
 /* What Redis lacks may have been decided while we looked. */
@@ -54,7 +65,7 @@ void fl_doctor_look(const struct fl_settings *settings, struct fl_arena *arena, 
     facts->redis_err.code =
         fl_redis_sync_open(&redis, settings->redis_url, settings->redis_timeout_ms, &facts->redis_err);
     if (redis)
-        look_at_redis(redis, arena, facts);
+        look_at_redis(settings, redis, arena, facts);
     if (pg && redis)
         look_again(pg, arena, facts);
     fl_redis_sync_close(redis);

@@ -2,7 +2,8 @@
  * which no released binary has.
  *
  * FENCELINE_FAIL_POINT=<label>:<kill|stop> in the environment: at that label the process sends itself SIGKILL
- * or SIGSTOP, once. Labels are before-<action> and after-<action>: see app/drive.c. */
+ * or SIGSTOP, once. Labels are before-<action> and after-<action>: see app/drive.c;
+ * before-break and after-break: around the raising of the fence in `locks break`. */
 #ifndef FL_APP_FAIL_POINT_H
 #define FL_APP_FAIL_POINT_H
 

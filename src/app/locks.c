@@ -4,7 +4,7 @@
  * sessions; joined, judged, sorted. What looks wrong is looked at a second time, since the parts are not read
  * at one moment: who has moved meanwhile is judged anew. Failure modes: without Redis the claims alone are
  * shown; without Postgres there is no answer. */
-#include "app/locks.h"
+#include "app/locks_gather.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +12,12 @@
 #include "base/arena.h"
 #include "base/slice.h"
 
-enum { SESSION_NAME_BYTES = 53 }; /* what Postgres keeps of a holder behind "fenceline " */
-
-struct gather {
-    struct fl_locks *locks;
-    struct fl_redis_sync *redis; /* NULL = it does not answer */
-    struct fl_pg_sync *pg;
-    struct fl_arena *arena;
-    struct fl_lock_limits limits;
-    int64_t settle_ms; /* what the registry says may be so old */
-    struct fl_err *err;
+enum {
+    SESSION_NAME_BYTES = 53, /* what Postgres keeps of a holder behind "fenceline " */
+    SECOND_LOOKS = 10000     /* where more than so many look wrong, they did not just move */
 };
 
-static void *allocate(struct gather *gather, size_t count, size_t size, fl_status *status)
+void *fl_gather_allocate(struct fl_gather *gather, size_t count, size_t size, fl_status *status)
 {
     void *memory = fl_arena_alloc(gather->arena, count * size);
     if (memory && count)
@@ -34,8 +27,7 @@ static void *allocate(struct gather *gather, size_t count, size_t size, fl_statu
     return memory;
 }
 
-/* Redis has stopped to answer: what Postgres knows is still worth showing. */
-static void lose_redis(struct gather *gather, const struct fl_err *err)
+void fl_gather_lose_redis(struct fl_gather *gather, const struct fl_err *err)
 {
     gather->redis = NULL;
     gather->locks->redis_answers = false;
@@ -44,26 +36,26 @@ static void lose_redis(struct gather *gather, const struct fl_err *err)
 
 /* ---- joining ---- */
 
-static bool is_same_holder(struct fl_slice session, struct fl_slice holder)
+bool fl_locks_is_session_of(struct fl_slice session, struct fl_slice holder)
 {
     if (holder.len > SESSION_NAME_BYTES)
         holder.len = SESSION_NAME_BYTES;
     return holder.len > 0 && fl_slice_eq(session, holder);
 }
 
-static bool has_session(const struct fl_locks *locks, struct fl_slice holder)
+bool fl_gather_has_session(const struct fl_locks *locks, struct fl_slice holder)
 {
     for (size_t i = 0; i < locks->session_count; i++)
-        if (is_same_holder(locks->sessions[i].holder, holder))
+        if (fl_locks_is_session_of(locks->sessions[i].holder, holder))
             return true;
     return false;
 }
 
-static const struct fl_pg_session *session_of(const struct fl_locks *locks, const struct fl_lock *lock)
+const struct fl_pg_session *fl_gather_session_of(const struct fl_locks *locks, const struct fl_lock *lock)
 {
     for (size_t i = 0; lock->running && i < locks->session_count; i++)
         if (locks->sessions[i].pid == lock->running->backend &&
-            is_same_holder(locks->sessions[i].holder, lock->holder))
+            fl_locks_is_session_of(locks->sessions[i].holder, lock->holder))
             return &locks->sessions[i];
     return NULL;
 }
@@ -81,7 +73,7 @@ static void join(const struct fl_locks *locks, struct fl_lock *lock, int64_t ttl
                                 : claim->job_is_open && !lease->has_lease;
     lock->process = fl_registry_process(&locks->registry, lock->holder);
     lock->running = fl_registry_running(&locks->registry, lock->holder, lock->job_id, lock->token);
-    lock->session = session_of(locks, lock);
+    lock->session = fl_gather_session_of(locks, lock);
     lock->held_ms = lock->is_claimed ? claim->age_ms
                     : lock->running  ? lock->running->held_ms
                     : by_lease       ? ttl_ms - lease->left_ms /* unless it was renewed */
@@ -95,7 +87,7 @@ static bool is_held(const struct fl_lock *lock)
     return lock->lease.has_lease || lock->is_claimed;
 }
 
-static void judge(const struct gather *gather, struct fl_lock *lock)
+static void judge(const struct fl_gather *gather, struct fl_lock *lock)
 {
     const struct fl_redis_lock *lease = &lock->lease;
     bool by_lease = lease->has_lease && !lease->is_foreign;
@@ -107,7 +99,7 @@ static void judge(const struct gather *gather, struct fl_lock *lock)
         .has_lease = lease->has_lease,
         .is_foreign = lease->is_foreign,
         .is_superseded = by_lease && lease->token <= lock->claim.fence && !lock->is_claimed,
-        .has_session = has_session(gather->locks, lock->holder),
+        .has_session = fl_gather_has_session(gather->locks, lock->holder),
         .left_ms = lease->left_ms,
         .held_ms = lock->held_ms,
         .beat_ms = lock->process ? lock->process->beat_ms : FL_UNKNOWN_MS,
@@ -117,13 +109,13 @@ static void judge(const struct gather *gather, struct fl_lock *lock)
 }
 
 /* Fills the rows of these episodes; leases that were read already are in the rows. */
-static fl_status fill(struct gather *gather, struct fl_lock *rows, size_t count)
+static fl_status fill(struct fl_gather *gather, struct fl_lock *rows, size_t count)
 {
     fl_status status = FL_OK;
-    struct fl_slice *episodes = allocate(gather, count, sizeof *episodes, &status);
-    struct fl_pg_claim *claims = allocate(gather, count, sizeof *claims, &status);
-    int64_t *ids = allocate(gather, count, sizeof *ids, &status);
-    struct fl_pg_lock_job *jobs = allocate(gather, count, sizeof *jobs, &status);
+    struct fl_slice *episodes = fl_gather_allocate(gather, count, sizeof *episodes, &status);
+    struct fl_pg_claim *claims = fl_gather_allocate(gather, count, sizeof *claims, &status);
+    int64_t *ids = fl_gather_allocate(gather, count, sizeof *ids, &status);
+    struct fl_pg_lock_job *jobs = fl_gather_allocate(gather, count, sizeof *jobs, &status);
     for (size_t i = 0; status == FL_OK && i < count; i++)
         episodes[i] = rows[i].episode;
     if (status == FL_OK)
@@ -136,26 +128,30 @@ static fl_status fill(struct gather *gather, struct fl_lock *rows, size_t count)
     if (status == FL_OK)
         status = fl_pg_locks_jobs(gather->pg, gather->arena, ids, count, jobs, gather->err);
     for (size_t i = 0; status == FL_OK && i < count; i++) {
-        rows[i].kind = jobs[i].kind;
-        rows[i].is_open = jobs[i].is_open;
+        if (jobs[i].is_known && fl_slice_eq(jobs[i].episode, rows[i].episode)) {
+            rows[i].kind = jobs[i].kind;
+            rows[i].is_open = jobs[i].is_open;
+        } else { /* anybody can have written that number into the lease */
+            rows[i].job_id = 0;
+        }
         judge(gather, &rows[i]);
     }
     return status;
 }
 
-static fl_status look_at_leases(struct gather *gather, struct fl_lock *rows, size_t count)
+static fl_status look_at_leases(struct fl_gather *gather, struct fl_lock *rows, size_t count)
 {
     fl_status status = FL_OK;
     struct fl_err err;
-    struct fl_slice *episodes = allocate(gather, count, sizeof *episodes, &status);
-    struct fl_redis_lock *leases = allocate(gather, count, sizeof *leases, &status);
+    struct fl_slice *episodes = fl_gather_allocate(gather, count, sizeof *episodes, &status);
+    struct fl_redis_lock *leases = fl_gather_allocate(gather, count, sizeof *leases, &status);
     if (status != FL_OK)
         return status;
     for (size_t i = 0; i < count; i++)
         episodes[i] = rows[i].episode;
     if (gather->redis &&
         fl_redis_locks_look(gather->redis, gather->arena, episodes, count, leases, &err) != FL_OK)
-        lose_redis(gather, &err);
+        fl_gather_lose_redis(gather, &err);
     for (size_t i = 0; gather->redis && i < count; i++)
         rows[i].lease = leases[i];
     return FL_OK;
@@ -163,7 +159,7 @@ static fl_status look_at_leases(struct gather *gather, struct fl_lock *rows, siz
 
 /* ---- which episodes ---- */
 
-static fl_status list_episodes(struct gather *gather)
+static fl_status list_episodes(struct fl_gather *gather)
 {
     struct fl_locks *locks = gather->locks;
     struct fl_redis_lock *leases = NULL;
@@ -172,15 +168,15 @@ static fl_status list_episodes(struct gather *gather)
     struct fl_err err;
     if (gather->redis &&
         fl_redis_locks_scan(gather->redis, gather->arena, &leases, &lease_count, &err) != FL_OK) {
-        lose_redis(gather, &err);
+        fl_gather_lose_redis(gather, &err);
         lease_count = 0;
     }
     fl_status status =
         fl_pg_locks_open_claims(gather->pg, gather->arena, &claimed, &claim_count, gather->err);
     if (status != FL_OK)
         return status;
-    locks->locks = allocate(gather, lease_count + claim_count, sizeof *locks->locks, &status);
-    struct fl_lock *without = allocate(gather, claim_count, sizeof *without, &status);
+    locks->locks = fl_gather_allocate(gather, lease_count + claim_count, sizeof *locks->locks, &status);
+    struct fl_lock *without = fl_gather_allocate(gather, claim_count, sizeof *without, &status);
     if (status != FL_OK)
         return status;
     for (size_t i = 0; i < lease_count; i++)
@@ -198,126 +194,37 @@ static fl_status list_episodes(struct gather *gather)
     return status;
 }
 
-/* ---- what its process still runs, and has lost to others ---- */
-
-/* The registry is some time behind: who has really lost its claim has made no step since it was last told of.
- */
-static bool may_be_zombie(const struct gather *gather, const struct fl_running *running)
-{
-    bool is_held = running->token > 0 && running->idle_ms >= 0;
-    return is_held && running->idle_ms + running->process->beat_ms > gather->settle_ms &&
-           has_session(gather->locks, running->process->holder);
-}
-
-static bool is_shown(const struct fl_locks *locks, const struct fl_running *running)
-{
-    for (size_t i = 0; i < locks->count; i++)
-        if (locks->locks[i].running == running)
-            return true;
-    return false;
-}
-
-struct suspects {
-    const struct fl_running **runnings;
-    int64_t *ids;
-    struct fl_pg_lock_job *jobs;
-    struct fl_slice *episodes;
-    struct fl_pg_claim *claims;
-    size_t count;
-};
-
-/* What Postgres knows about them. */
-static fl_status ask_about(struct gather *gather, struct suspects *suspects)
-{
-    fl_status status = FL_OK;
-    suspects->jobs = allocate(gather, suspects->count, sizeof *suspects->jobs, &status);
-    suspects->episodes = allocate(gather, suspects->count, sizeof *suspects->episodes, &status);
-    suspects->claims = allocate(gather, suspects->count, sizeof *suspects->claims, &status);
-    if (status == FL_OK)
-        status = fl_pg_locks_jobs(gather->pg, gather->arena, suspects->ids, suspects->count, suspects->jobs,
-                                  gather->err);
-    for (size_t i = 0; status == FL_OK && i < suspects->count; i++)
-        suspects->episodes[i] = suspects->jobs[i].episode;
-    if (status == FL_OK)
-        status = fl_pg_locks_claims(gather->pg, gather->arena, suspects->episodes, suspects->count,
-                                    suspects->claims, gather->err);
-    return status;
-}
-
-static struct fl_lock zombie_of(const struct fl_locks *locks, const struct suspects *suspects, size_t i)
-{
-    const struct fl_running *running = suspects->runnings[i];
-    struct fl_lock lock = {
-        .episode = suspects->episodes[i],
-        .kind = suspects->jobs[i].kind,
-        .holder = running->process->holder,
-        .job_id = running->job_id,
-        .token = running->token,
-        .claim = suspects->claims[i],
-        .is_open = true,
-        .process = running->process,
-        .running = running,
-        .held_ms = running->held_ms,
-        .idle_ms = running->idle_ms + running->process->beat_ms,
-        .lease.left_ms = FL_UNKNOWN_MS,
-        .verdict = FL_VERDICT_ZOMBIE,
-    };
-    lock.session = session_of(locks, &lock);
-    return lock;
-}
-
-static fl_status add_zombies(struct gather *gather, struct fl_slice episode)
-{
-    struct fl_locks *locks = gather->locks;
-    const struct fl_registry *registry = &locks->registry;
-    struct suspects suspects = {0};
-    fl_status status = FL_OK;
-    suspects.runnings = allocate(gather, registry->running_count, sizeof(struct fl_running *), &status);
-    suspects.ids = allocate(gather, registry->running_count, sizeof *suspects.ids, &status);
-    for (size_t i = 0; status == FL_OK && i < registry->running_count; i++) {
-        const struct fl_running *running = &registry->runnings[i];
-        if (!may_be_zombie(gather, running) || is_shown(locks, running))
-            continue;
-        suspects.ids[suspects.count] = running->job_id;
-        suspects.runnings[suspects.count++] = running;
-    }
-    struct fl_lock *all = allocate(gather, locks->count + suspects.count, sizeof *all, &status);
-    if (status == FL_OK)
-        status = ask_about(gather, &suspects);
-    if (status != FL_OK)
-        return status;
-    memcpy(all, locks->locks, locks->count * sizeof *all);
-    for (size_t i = 0; i < suspects.count; i++) {
-        bool is_asked_for = !episode.ptr || fl_slice_eq(episode, suspects.episodes[i]);
-        if (is_asked_for && suspects.jobs[i].is_open &&
-            suspects.claims[i].fence > suspects.runnings[i]->token)
-            all[locks->count++] = zombie_of(locks, &suspects, i);
-    }
-    locks->locks = all;
-    return FL_OK;
-}
-
 /* ---- a second look ---- */
 
-static fl_status look_again(struct gather *gather)
+/* Between both looks somebody else has claimed it: that its lease was not seen says nothing yet. */
+static bool has_moved(const struct fl_lock *first, const struct fl_lock *again)
+{
+    return again->verdict == FL_VERDICT_FENCE_AHEAD && first->claim.fence != again->claim.fence;
+}
+
+static fl_status look_again(struct fl_gather *gather)
 {
     struct fl_locks *locks = gather->locks;
     fl_status status = FL_OK;
     size_t count = 0, kept = 0;
-    struct fl_lock *again = allocate(gather, locks->count, sizeof *again, &status);
+    struct fl_lock *again = fl_gather_allocate(gather, locks->count, sizeof *again, &status);
+    struct fl_lock *first = fl_gather_allocate(gather, locks->count, sizeof *first, &status);
     if (status != FL_OK)
         return status;
     for (size_t i = 0; i < locks->count; i++) {
-        if (is_held(&locks->locks[i]) && !fl_verdict_needs_person(locks->locks[i].verdict))
+        bool is_fine = !fl_verdict_needs_person(locks->locks[i].verdict) || count == SECOND_LOOKS;
+        if (is_held(&locks->locks[i]) && is_fine) {
             locks->locks[kept++] = locks->locks[i];
-        else if (is_held(&locks->locks[i]))
+        } else if (is_held(&locks->locks[i])) {
+            first[count] = locks->locks[i];
             again[count++] = (struct fl_lock){.episode = locks->locks[i].episode};
+        }
     }
     status = look_at_leases(gather, again, count);
     if (status == FL_OK)
         status = fill(gather, again, count);
     for (size_t i = 0; status == FL_OK && i < count; i++)
-        if (is_held(&again[i]))
+        if (is_held(&again[i]) && !has_moved(&first[i], &again[i]))
             locks->locks[kept++] = again[i];
     locks->count = kept;
     return status;
@@ -330,16 +237,24 @@ static size_t shown_waiters(const struct fl_lock *lock)
     return lock->lease.waiter_count < FL_LOCK_WAITERS ? lock->lease.waiter_count : FL_LOCK_WAITERS;
 }
 
-static fl_status add_waiters(struct gather *gather)
+static int by_age(const void *a, const void *b)
+{
+    const struct fl_lock_waiter *x = a, *y = b;
+    if (x->age_ms != y->age_ms)
+        return x->age_ms > y->age_ms ? -1 : 1;
+    return x->job_id < y->job_id ? -1 : x->job_id > y->job_id;
+}
+
+static fl_status add_waiters(struct fl_gather *gather)
 {
     struct fl_locks *locks = gather->locks;
     fl_status status = FL_OK;
     size_t count = 0, at = 0;
     for (size_t i = 0; i < locks->count; i++)
         count += shown_waiters(&locks->locks[i]);
-    int64_t *ids = allocate(gather, count, sizeof *ids, &status);
-    struct fl_pg_lock_job *jobs = allocate(gather, count, sizeof *jobs, &status);
-    struct fl_lock_waiter *waiters = allocate(gather, count, sizeof *waiters, &status);
+    int64_t *ids = fl_gather_allocate(gather, count, sizeof *ids, &status);
+    struct fl_pg_lock_job *jobs = fl_gather_allocate(gather, count, sizeof *jobs, &status);
+    struct fl_lock_waiter *waiters = fl_gather_allocate(gather, count, sizeof *waiters, &status);
     for (size_t i = 0; status == FL_OK && i < locks->count; i++)
         for (size_t k = 0; k < shown_waiters(&locks->locks[i]); k++)
             ids[at++] = locks->locks[i].lease.waiters[k];
@@ -350,9 +265,12 @@ static fl_status add_waiters(struct gather *gather)
         struct fl_lock *lock = &locks->locks[i];
         lock->waiters = &waiters[at];
         for (size_t k = 0; k < shown_waiters(lock); k++, at++)
-            if (jobs[at].is_known && jobs[at].is_open) /* else it has found its answer elsewhere */
+            if (jobs[at].is_known && jobs[at].is_open && /* else it has found its answer elsewhere */
+                fl_slice_eq(jobs[at].episode, lock->episode))
                 lock->waiters[lock->waiters_known++] = (struct fl_lock_waiter){
                     .job_id = ids[at], .age_ms = jobs[at].age_ms, .holder = jobs[at].worker};
+        if (lock->waiters_known)
+            qsort(lock->waiters, lock->waiters_known, sizeof *lock->waiters, by_age);
     }
     return status;
 }
@@ -365,21 +283,21 @@ static int by_attention(const void *a, const void *b)
     return fl_slice_compare(x->episode, y->episode);
 }
 
-static fl_status read_parts(struct gather *gather)
+static fl_status read_parts(struct fl_gather *gather)
 {
     struct fl_locks *locks = gather->locks;
     struct fl_err err;
     if (gather->redis && fl_registry_read(&locks->registry, gather->redis, gather->arena, &err) != FL_OK)
-        lose_redis(gather, &err);
+        fl_gather_lose_redis(gather, &err);
     return fl_pg_locks_sessions(gather->pg, gather->arena, &locks->sessions, &locks->session_count,
                                 gather->err);
 }
 
-static fl_status read_one(struct gather *gather, struct fl_slice episode)
+static fl_status read_one(struct fl_gather *gather, struct fl_slice episode)
 {
     struct fl_locks *locks = gather->locks;
     fl_status status = FL_OK;
-    locks->locks = allocate(gather, 1, sizeof *locks->locks, &status);
+    locks->locks = fl_gather_allocate(gather, 1, sizeof *locks->locks, &status);
     if (status != FL_OK)
         return status;
     locks->locks[0].episode = episode;
@@ -388,7 +306,7 @@ static fl_status read_one(struct gather *gather, struct fl_slice episode)
     return status == FL_OK ? fill(gather, locks->locks, 1) : status;
 }
 
-static fl_status read_all(struct gather *gather)
+static fl_status read_all(struct fl_gather *gather)
 {
     fl_status status = list_episodes(gather);
     if (status == FL_OK)
@@ -400,7 +318,7 @@ fl_status fl_locks_read(struct fl_locks *locks, struct fl_redis_sync *redis, str
                         struct fl_arena *arena, const struct fl_settings *settings, struct fl_slice episode,
                         struct fl_err *err)
 {
-    struct gather gather = {
+    struct fl_gather gather = {
         .locks = locks,
         .redis = redis,
         .pg = pg,
@@ -417,7 +335,7 @@ fl_status fl_locks_read(struct fl_locks *locks, struct fl_redis_sync *redis, str
     if (status == FL_OK)
         status = episode.ptr ? read_one(&gather, episode) : read_all(&gather);
     if (status == FL_OK)
-        status = add_zombies(&gather, episode);
+        status = fl_gather_zombies(&gather, episode);
     if (status == FL_OK)
         status = add_waiters(&gather);
     if (status == FL_OK && locks->count)

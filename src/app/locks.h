@@ -30,7 +30,7 @@ struct fl_lock {
     const struct fl_running *running;
     const struct fl_pg_session *session; /* that works for it now, or NULL */
     int64_t held_ms, idle_ms;
-    struct fl_lock_waiter *waiters; /* at most FL_LOCK_WAITERS of lease.waiter_count */
+    struct fl_lock_waiter *waiters; /* at most FL_LOCK_WAITERS of lease.waiter_count, the oldest first */
     size_t waiters_known;
     enum fl_verdict verdict;
 };
@@ -51,5 +51,8 @@ struct fl_locks {
 FL_CHECKED fl_status fl_locks_read(struct fl_locks *locks, struct fl_redis_sync *redis, struct fl_pg_sync *pg,
                                    struct fl_arena *arena, const struct fl_settings *settings,
                                    struct fl_slice episode, struct fl_err *err);
+
+/* Is the holder in a session's name, which Postgres may have cut, this holder? */
+bool fl_locks_is_session_of(struct fl_slice session, struct fl_slice holder);
 
 #endif

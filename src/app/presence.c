@@ -5,6 +5,7 @@
 #include "app/presence.h"
 
 #include "base/list.h"
+#include "io/redis_registry.h"
 
 static void on_timer(struct fl_timer *timer)
 {
@@ -45,7 +46,7 @@ void fl_presence_init(struct fl_presence *presence, struct fl_clock_port *clock,
 {
     presence->clock = clock;
     presence->settings = settings;
-    fl_process_name_init(&presence->name, clock);
+    fl_process_name_init(&presence->name, clock, FL_REGISTRY_IMPORT);
 }
 
 void fl_presence_start(struct fl_presence *presence, uv_loop_t *loop, struct fl_redis_lease *lease)

@@ -10,7 +10,7 @@
 #include "base/json_write.h"
 #include "base/slice.h"
 
-void fl_process_name_init(struct fl_process_name *name, struct fl_clock_port *clock)
+void fl_process_name_init(struct fl_process_name *name, struct fl_clock_port *clock, const char *prefix)
 {
     uint64_t random[2];
     *name = (struct fl_process_name){.host = "?"};
@@ -19,7 +19,8 @@ void fl_process_name_init(struct fl_process_name *name, struct fl_clock_port *cl
     for (char *c = name->host; *c; c++)
         if (*c <= ' ' || *c == ':' || *c == 0x7f)
             *c = '-';
-    snprintf(name->id, sizeof name->id, "%s:%ld:%06" PRIx64, name->host, (long)getpid(), random[0] >> 40);
+    snprintf(name->id, sizeof name->id, "%s%s:%ld:%06" PRIx64, prefix, name->host, (long)getpid(),
+             random[0] >> 40);
     time_t now = time(NULL);
     struct tm utc;
     strftime(name->started_at, sizeof name->started_at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));

@@ -14,11 +14,12 @@ enum {
 /* Who it is; made once. */
 struct fl_process_name {
     char host[128];
-    char id[FL_PROCESS_ID_BYTES]; /* "host:pid:6 hex digits", without spaces, unique */
+    char id[FL_PROCESS_ID_BYTES]; /* "host:pid:6 hex digits", without spaces, unique; see init */
     char started_at[32];          /* ISO 8601, UTC */
 };
 
-void fl_process_name_init(struct fl_process_name *name, struct fl_clock_port *clock);
+/* prefix: "", or what its id begins with (redis_registry.h). */
+void fl_process_name_init(struct fl_process_name *name, struct fl_clock_port *clock, const char *prefix);
 
 /* What it does; borrowed during the call. At most FL_PROCESS_INFO_... of jobs and drives are shown. */
 struct fl_process_info {

@@ -490,7 +490,7 @@ static fl_status open_all(struct worker *worker)
     worker->store.stays_open = true;
     fl_uv_clock_init(&worker->clock, &worker->loop);
     fl_uv_pool_init(&worker->pool, &worker->loop);
-    fl_process_name_init(&worker->name, &worker->clock.port);
+    fl_process_name_init(&worker->name, &worker->clock.port, "");
     fl_redis_lease_init(&worker->lease, &worker->loop, &worker->address, settings->redis_timeout_ms,
                         worker->store.holder, worker->name.id);
     worker->lease.port.woken = on_woken;

@@ -42,6 +42,8 @@ static void print_troubles(const struct fl_locks *locks)
             fl_locks_print_trouble(stdout, &locks->locks[i]);
     if (count > TROUBLES)
         printf("... and %zu more\n", count - TROUBLES);
+    fputs("\n", stdout);
+    fl_locks_print_advice(stdout, locks);
 }
 
 static void print_list(const struct fl_args *args, const struct fl_locks *locks)
@@ -175,8 +177,6 @@ static void print_holder(const struct fl_locks *holders, size_t row)
         fl_print_text(stdout, lock->waiters[i].holder);
         putchar('\n');
     }
-    if (fl_verdict_needs_person(lock->verdict))
-        fl_locks_print_trouble(stdout, lock);
 }
 
 static void print_show(const char *episode, const struct fl_pg_claim *claim, const struct fl_locks *holders,
@@ -191,6 +191,8 @@ static void print_show(const char *episode, const struct fl_pg_claim *claim, con
             putchar('\n');
         print_holder(holders, i);
     }
+    if (fl_locks_needing_person(holders))
+        print_troubles(holders);
     if (history->row_count) {
         puts("\nlately:");
         fl_print_table(stdout, history, 2, fl_print_style_of(stdout, args->no_color));

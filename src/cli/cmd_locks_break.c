@@ -13,19 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/fail_point.h"
 #include "base/arena.h"
 #include "base/slice.h"
 #include "cli/commands.h"
 #include "cli/confirm.h"
 #include "cli/locks_table.h"
+#include "io/redis_lease.h"
 
-enum {
-    EXIT_CHANGED = 3,
-    ARENA_BYTES = 16 * 1024 * 1024,
-    LOOK_MS = 50,
-    PATIENCE_MS = 2000,
-    GIVE_UP_MS = 15000
-};
+enum { EXIT_CHANGED = 3, LOOK_MS = 50, PATIENCE_MS = 2000, GIVE_UP_MS = 15000 };
 
 struct breaking {
     const struct fl_args *args;
@@ -34,9 +30,7 @@ struct breaking {
     struct fl_arena arena;
     struct fl_lock seen;
     char who[256];
-    enum fl_break_status status;
-    int64_t new_fence;
-    struct fl_slice job_outcome;
+    struct fl_pg_broken broken;
     bool lease_deleted;
     struct fl_err redis_err; /* why the lease could not be deleted */
 };
@@ -71,43 +65,6 @@ static fl_status look(struct breaking *breaking, struct fl_lock *lock, struct fl
     return FL_OK;
 }
 
-/* "ep39: held by worker@host:4711 for job 41 (claimed, token 9, for 3m12s, left 4s)" */
-static void print_seen(const struct fl_lock *lock)
-{
-    char held[FL_TIME_BYTES], left[FL_TIME_BYTES];
-    fl_print_text(stderr, lock->episode);
-    fputs(": held by ", stderr);
-    fl_print_text(stderr, lock->holder.ptr ? lock->holder : FL_SLICE("somebody unknown"));
-    if (lock->job_id > 0)
-        fprintf(stderr, " for job %" PRId64, lock->job_id);
-    fprintf(stderr, " (%s", lock->is_claimed ? "claimed" : "not claimed yet");
-    if (lock->token > 0)
-        fprintf(stderr, ", token %" PRId64, lock->token);
-    if (lock->held_ms >= 0)
-        fprintf(stderr, ", for %s", fl_format_duration(lock->held_ms, held));
-    if (lock->lease.has_lease)
-        fprintf(stderr, ", its lease lives for %s", fl_format_duration(lock->lease.left_ms, left));
-    fputs(lock->lease.has_lease ? ")\n" : ", without a lease)\n", stderr);
-}
-
-static void print_alive(const struct fl_lock *lock, int64_t dead_ms)
-{
-    char age[FL_TIME_BYTES];
-    if (!lock->process) {
-        fputs("its process has no heartbeat in the registry\n", stderr);
-    } else if (lock->process->beat_ms > dead_ms) {
-        fprintf(stderr, "its process seems dead: no heartbeat for %s\n",
-                fl_format_duration(lock->process->beat_ms, age));
-    } else {
-        fprintf(stderr, "warning: its process is alive (heartbeat %s ago)",
-                fl_format_duration(lock->process->beat_ms, age));
-        if (lock->running)
-            fprintf(stderr, ", in phase %.*s, last step %s ago", FL_ARGS(lock->running->phase),
-                    fl_format_duration(lock->idle_ms, age));
-        fputs(": what it does for this job is lost, and done again\n", stderr);
-    }
-}
-
 /* ---- PROTOCOL 9 (ii) ---- */
 
 static int64_t now_ms(void)
@@ -122,23 +79,31 @@ static void pause_a_moment(void)
     nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
 }
 
-/* A commit takes milliseconds. One that has the row for seconds is stuck, or its process is paused. */
-static fl_status end_locker(struct breaking *breaking, struct fl_err *err)
+/* Is this session one of that holder's? */
+static bool is_session_of(struct fl_slice session, struct fl_slice holder)
 {
-    struct fl_pg_locker locker;
-    bool ended = false;
-    fl_status status =
-        fl_pg_locks_locker(breaking->servers.pg, &breaking->arena, breaking->seen.episode, &locker, err);
-    bool is_ours = locker.session.len > 10 && memcmp(locker.session.ptr, "fenceline ", 10) == 0;
-    if (status != FL_OK || locker.pid == 0 || !is_ours)
-        return status;
-    status = fl_pg_locks_end_session(breaking->servers.pg, &locker, &ended, err);
-    if (status == FL_OK && ended) {
-        fprintf(stderr, "its session %" PRId64 " (", locker.pid);
-        fl_print_text(stderr, locker.state);
-        fputs(") held the episode's row, and was ended: its transaction is rolled back\n", stderr);
-    }
+    return fl_slice_starts(session, "fenceline ") &&
+           fl_locks_is_session_of((struct fl_slice){session.ptr + 10, session.len - 10}, holder);
+}
+
+/* A commit takes milliseconds. One that has the row for seconds is stuck, or its process is paused. *found:
+ * the session that has the row is the holder's, and nobody else's. */
+static fl_status find_locker(struct breaking *breaking, struct fl_pg_locker *locker, bool *found,
+                             struct fl_err *err)
+{
+    const struct fl_lock *seen = &breaking->seen;
+    fl_status status = fl_pg_locks_locker(breaking->servers.pg, &breaking->arena, seen->episode, locker, err);
+    *found =
+        status == FL_OK && locker->pid != 0 &&
+        (is_session_of(locker->session, seen->holder) || is_session_of(locker->session, seen->claim.holder));
     return status;
+}
+
+static void print_ended(const struct fl_pg_locker *locker)
+{
+    fprintf(stderr, "its session %" PRId64 " (", locker->pid);
+    fl_print_text(stderr, locker->state);
+    fputs(") held the episode's row, and was ended: its transaction is rolled back\n", stderr);
 }
 
 static fl_status locked_error(struct breaking *breaking, struct fl_err *err)
@@ -148,6 +113,10 @@ static fl_status locked_error(struct breaking *breaking, struct fl_err *err)
         fl_pg_locks_locker(breaking->servers.pg, &breaking->arena, breaking->seen.episode, &locker, err);
     if (status != FL_OK)
         return status;
+    if (locker.pid == 0)
+        return fl_err_set(err, FL_FAILED,
+                          "%s: nothing was broken: others lock the episode's row again and again",
+                          breaking->args->paths[0]);
     return fl_err_set(err, FL_FAILED,
                       "%s: nothing was broken: session %" PRId64
                       " (%.*s) has locked the episode's row for %.1f s. End it "
@@ -159,7 +128,8 @@ static fl_status locked_error(struct breaking *breaking, struct fl_err *err)
 static fl_status raise_fence(struct breaking *breaking, struct fl_err *err)
 {
     const struct fl_lock *seen = &breaking->seen;
-    const struct fl_pg_break what = {
+    struct fl_pg_locker locker;
+    struct fl_pg_break what = {
         .episode = seen->episode,
         .holder = seen->holder,
         .seen = &seen->claim,
@@ -168,21 +138,31 @@ static fl_status raise_fence(struct breaking *breaking, struct fl_err *err)
         .who = breaking->who,
         .reason = breaking->args->reason,
     };
-    int64_t began_ms = now_ms(), end_at_ms = began_ms + PATIENCE_MS;
+    int64_t began_ms = now_ms();
+    bool may_end = true;
     for (;;) {
-        fl_status status = fl_pg_locks_break(breaking->servers.pg, &breaking->arena, &what, &breaking->status,
-                                             &breaking->new_fence, &breaking->job_outcome, err);
-        if (status != FL_OK || breaking->status != FL_BREAK_LOCKED)
+        fl_status status =
+            fl_pg_locks_break(breaking->servers.pg, &breaking->arena, &what, &breaking->broken, err);
+        if (status == FL_USAGE &&
+            what.end) { /* no right to end a session: in the end it is told who has it */
+            may_end = false;
+            what.end = NULL;
+            continue;
+        }
+        if (status == FL_OK && breaking->broken.has_ended)
+            print_ended(&locker);
+        if (status != FL_OK || breaking->broken.status != FL_BREAK_LOCKED)
             return status;
+        bool found = false;
         if (now_ms() - began_ms > GIVE_UP_MS)
             return locked_error(breaking, err);
-        if (now_ms() > end_at_ms) {
-            status = end_locker(breaking, err);
-            end_at_ms += LOOK_MS;
-        }
+        if (may_end && now_ms() - began_ms > PATIENCE_MS)
+            status = find_locker(breaking, &locker, &found, err);
         if (status != FL_OK)
             return status;
-        pause_a_moment();
+        what.end = found ? &locker : NULL;
+        if (!found)
+            pause_a_moment();
     }
 }
 
@@ -219,7 +199,7 @@ static void print_json(const struct breaking *breaking, bool is_broken)
     } NUMBERS[] = {{"job_id", seen->job_id},
                    {"token", seen->token},
                    {"seen_fence", seen->claim.fence},
-                   {"new_fence", is_broken ? breaking->new_fence : seen->claim.fence}};
+                   {"new_fence", is_broken ? breaking->broken.new_fence : seen->claim.fence}};
     for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
         fl_json_write_name(&json, NUMBERS[i].name);
         fl_json_write_int64(&json, NUMBERS[i].number);
@@ -227,42 +207,60 @@ static void print_json(const struct breaking *breaking, bool is_broken)
     fl_json_write_name(&json, "lease_deleted");
     fl_json_write_bool(&json, breaking->lease_deleted);
     fl_json_write_name(&json, "job_outcome");
-    fl_json_write_string(&json, breaking->job_outcome);
+    fl_json_write_string(&json, breaking->broken.job_outcome);
     fl_json_write_end_object(&json);
     fl_json_write_end_line(&json);
+}
+
+static void print_lease(const struct breaking *breaking)
+{
+    const struct fl_lock *seen = &breaking->seen;
+    char key[FL_LEASE_KEY_BYTES];
+    if (breaking->lease_deleted) {
+        fputs(", lease deleted", stdout);
+    } else if (seen->lease.is_foreign) {
+        fputs(". Its key in Redis is left as it is, and keeps others away; to remove it: DEL ", stdout);
+        fl_print_text(stdout, fl_redis_lease_key(seen->episode, "lease", key));
+    } else if (seen->lease.has_lease && !breaking->redis_err.text[0]) {
+        fputs(", its lease had gone by itself", stdout);
+    }
 }
 
 static void print_broken(const struct breaking *breaking)
 {
     const struct fl_lock *seen = &breaking->seen;
-    const char *episode = breaking->args->paths[0];
-    printf("%s: broken: fence raised from %" PRId64 " to %" PRId64, episode, seen->claim.fence,
-           breaking->new_fence);
-    if (breaking->lease_deleted)
-        fputs(", lease deleted", stdout);
-    else if (seen->lease.has_lease && !breaking->redis_err.text[0])
-        fputs(", its lease had gone by itself", stdout);
+    fl_print_text(stdout, seen->episode);
+    printf(": broken: fence raised from %" PRId64 " to %" PRId64, seen->claim.fence,
+           breaking->broken.new_fence);
+    print_lease(breaking);
     fputs(". The old holder can do nothing any more: a commit of its is refused.\n", stdout);
-    if (breaking->job_outcome.ptr)
-        printf("job %" PRId64 ": %.*s\n", seen->job_id, FL_ARGS(breaking->job_outcome));
-    else if (seen->is_open)
+    if (breaking->broken.job_outcome.ptr) {
+        printf("job %" PRId64 ": ", seen->job_id);
+        fl_print_text(stdout, breaking->broken.job_outcome);
+        putchar('\n');
+    } else if (seen->is_open) {
         printf("job %" PRId64 " is still undecided and starts over; to end it: fenceline jobs cancel %" PRId64
                "\n",
                seen->job_id, seen->job_id);
+    }
 }
 
-static int answer(struct breaking *breaking)
+/* "fenceline: ep39: text" on standard error; an id comes from whoever made the episode. */
+static void say(const struct breaking *breaking, const char *text)
 {
-    const char *episode = breaking->args->paths[0];
-    bool is_broken = breaking->status == FL_BREAK_DONE;
+    fputs("fenceline: ", stderr);
+    fl_print_text(stderr, fl_slice_from(breaking->args->paths[0]));
+    fprintf(stderr, ": %s\n", text);
+}
+
+static int answer(const struct breaking *breaking)
+{
+    bool is_broken = breaking->broken.status == FL_BREAK_DONE;
     if (breaking->args->json)
         print_json(breaking, is_broken);
     if (!is_broken) {
-        fprintf(
-            stderr,
-            "fenceline: %s: nothing was broken: its holder has changed since, or has finished. Look again "
-            "with 'fenceline locks show'.\n",
-            episode);
+        say(breaking, "nothing was broken: its holder has changed since, or has finished. Look again with "
+                      "'fenceline locks show'.");
         return EXIT_CHANGED;
     }
     if (!breaking->args->json)
@@ -270,27 +268,35 @@ static int answer(struct breaking *breaking)
     if (!breaking->redis_err.text[0])
         return 0;
     fl_print_error(&breaking->redis_err);
-    fprintf(stderr, "fenceline: %s: its lease could not be deleted. It expires by itself; or break again.\n",
-            episode);
+    say(breaking, "its lease could not be deleted. It expires by itself; or break again.");
     return fl_status_exit_code(FL_UNAVAILABLE);
 }
 
 /* ---- the command ---- */
 
-static bool is_same_holder(const struct fl_lock *a, const struct fl_lock *b)
+/* A lease that has run out meanwhile changes nothing as long as its claim stands. */
+static bool is_same_holder(const struct fl_lock *seen, const struct fl_lock *now)
 {
-    return a->lease.has_lease == b->lease.has_lease && fl_slice_eq(a->lease.nonce, b->lease.nonce) &&
-           a->claim.fence == b->claim.fence && a->claim.version == b->claim.version &&
-           fl_slice_eq(a->claim.nonce, b->claim.nonce);
+    bool is_same_claim = seen->claim.fence == now->claim.fence && seen->claim.version == now->claim.version &&
+                         fl_slice_eq(seen->claim.nonce, now->claim.nonce);
+    bool is_same_lease =
+        seen->lease.has_lease == now->lease.has_lease && fl_slice_eq(seen->lease.nonce, now->lease.nonce);
+    bool has_expired = seen->is_claimed && now->is_claimed && !now->lease.has_lease;
+    return is_same_claim && (is_same_lease || has_expired);
 }
 
+/* Without Redis nobody knows whether there is a lease that was not claimed yet. */
 static int nothing_to_break(const struct breaking *breaking)
 {
-    struct breaking idle = *breaking;
-    if (idle.args->json)
-        print_json(&idle, false);
-    else if (!idle.args->quiet)
-        fprintf(stderr, "fenceline: %s: nobody holds it; there is nothing to break\n", idle.args->paths[0]);
+    if (breaking->args->json)
+        print_json(breaking, false);
+    if (breaking->redis_err.text[0]) {
+        fl_print_error(&breaking->redis_err);
+        say(breaking, "nobody has claimed it; whether somebody has its lease cannot be seen without Redis");
+        return fl_status_exit_code(FL_UNAVAILABLE);
+    }
+    if (!breaking->args->json && !breaking->args->quiet)
+        say(breaking, "nobody holds it; there is nothing to break");
     return 0;
 }
 
@@ -298,8 +304,8 @@ static fl_status confirm(struct breaking *breaking, bool *is_yes, struct fl_err 
 {
     const struct fl_lock *seen = &breaking->seen;
     if (!breaking->args->quiet || !breaking->args->yes) {
-        print_seen(seen);
-        print_alive(seen, breaking->settings->worker.dead_ms);
+        fl_locks_print_holder(stderr, seen);
+        fl_locks_print_alive(stderr, seen, breaking->settings->worker.dead_ms);
     }
     if (breaking->args->cancel_job && seen->job_id <= 0)
         return fl_err_set(err, FL_USAGE, "%s: --cancel-job: the holder's job is not known",
@@ -323,13 +329,15 @@ static fl_status run(struct breaking *breaking, int *code, struct fl_err *err)
         status = confirm(breaking, &is_yes, err);
     if (status != FL_OK || !is_yes)
         return status;
-    breaking->status = FL_BREAK_CHANGED;
+    breaking->broken.status = FL_BREAK_CHANGED;
     status = look(breaking, &again, err); /* somebody may have thought for a while */
+    fl_fail_point("before", "break");
     if (status == FL_OK && is_same_holder(&breaking->seen, &again))
         status = raise_fence(breaking, err);
     if (status != FL_OK)
         return status;
-    if (breaking->status == FL_BREAK_DONE)
+    fl_fail_point("after", "break");
+    if (breaking->broken.status == FL_BREAK_DONE)
         delete_lease(breaking);
     *code = answer(breaking);
     return FL_OK;
@@ -340,7 +348,7 @@ int fl_cmd_locks_break(struct fl_args *args, struct fl_settings *settings)
     struct breaking breaking = {.args = args, .settings = settings};
     struct fl_err err = {0};
     int code = 0;
-    fl_arena_init(&breaking.arena, ARENA_BYTES);
+    fl_arena_init(&breaking.arena, FL_LOCKS_ARENA_BYTES);
     fl_confirm_who(breaking.who, sizeof breaking.who);
     fl_status status = run(&breaking, &code, &err);
     if (status != FL_OK)

@@ -105,7 +105,7 @@ static const struct fl_column COLUMNS[] = {
     {"held", "held_ms", FL_COLUMN_RIGHT},
     {"left", "left_ms", FL_COLUMN_RIGHT},
     {"phase", "phase", FL_COLUMN_WHOLE},
-    {"idle", "idle_ms", FL_COLUMN_RIGHT},
+    {"idle", "idle_ms", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
     {"waiting", "waiting", FL_COLUMN_RIGHT},
     {"token", "token", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
     {"fence", "fence", FL_COLUMN_RIGHT | FL_COLUMN_EXTRA},
@@ -220,18 +220,20 @@ struct fl_table fl_locks_table(const struct fl_locks *locks)
 static void print_session(FILE *out, const struct fl_pg_session *session)
 {
     char age[FL_TIME_BYTES];
-    fprintf(out, "; its session %" PRId64 " is ", session->pid);
-    fl_print_text(out, session->state);
-    if (session->xact_ms >= 0)
-        fprintf(out, ", in a transaction for %s", fl_format_duration(session->xact_ms, age));
+    fprintf(out, "; session %" PRId64, session->pid);
     if (session->wait.ptr) {
-        fputs(", waits for ", out);
+        fputs(" waits for ", out);
         fl_print_text(out, session->wait);
+    } else {
+        fputs(" is ", out);
+        fl_print_text(out, session->state);
     }
     if (session->blockers.ptr) {
         fputs(", held up by ", out);
         fl_print_text(out, session->blockers);
     }
+    if (session->xact_ms >= 0)
+        fprintf(out, " (in a transaction for %s)", fl_format_duration(session->xact_ms, age));
 }
 
 void fl_locks_print_trouble(FILE *out, const struct fl_lock *lock)
@@ -241,11 +243,84 @@ void fl_locks_print_trouble(FILE *out, const struct fl_lock *lock)
     if (lock->job_id > 0)
         fprintf(out, " (job %" PRId64 ")", lock->job_id);
     fprintf(out, ": %s", fl_verdict_name(lock->verdict));
-    if (lock->verdict == FL_VERDICT_ORPHAN && lock->process)
-        fprintf(out, ": no heartbeat for %s", fl_format_duration(lock->process->beat_ms, age));
+    if (lock->lease.is_foreign)
+        fputs(", its key in Redis holds something that fenceline has not written", out);
+    else if (lock->verdict == FL_VERDICT_ORPHAN && lock->process)
+        fprintf(out, ", no heartbeat for %s", fl_format_duration(lock->process->beat_ms, age));
+    else if (lock->verdict == FL_VERDICT_ORPHAN)
+        fputs(", no heartbeat", out);
     if (lock->verdict == FL_VERDICT_STALLED)
-        fprintf(out, ": no step for %s", fl_format_duration(lock->idle_ms, age));
+        fprintf(out, ", no step for %s", fl_format_duration(lock->idle_ms, age));
     if (lock->session)
         print_session(out, lock->session);
-    fprintf(out, ". %s\n", fl_verdict_advice(lock->verdict));
+    putc('\n', out);
+}
+
+void fl_locks_print_advice(FILE *out, const struct fl_locks *locks)
+{
+    for (size_t i = 0; i < locks->count; i++) {
+        enum fl_verdict verdict = locks->locks[i].verdict;
+        bool is_new = i == 0 || locks->locks[i - 1].verdict != verdict; /* sorted by it */
+        if (is_new && fl_verdict_needs_person(verdict))
+            fprintf(out, "%s: %s\n", fl_verdict_name(verdict), fl_verdict_advice(verdict));
+    }
+}
+
+static const char *standing_of(const struct fl_lock *lock)
+{
+    if (lock->is_claimed)
+        return "claimed";
+    /* PROTOCOL 3: only a token above the fence can still be claimed. */
+    return lock->token <= lock->claim.fence ? "superseded, so it can commit nothing" : "not claimed yet";
+}
+
+void fl_locks_print_holder(FILE *out, const struct fl_lock *lock)
+{
+    char age[FL_TIME_BYTES];
+    fl_print_text(out, lock->episode);
+    if (lock->lease.is_foreign) {
+        fputs(": its key in Redis holds something that fenceline has not written\n", out);
+        return;
+    }
+    fputs(": held by ", out);
+    fl_print_text(out, lock->holder.ptr ? lock->holder : FL_SLICE("somebody unknown"));
+    if (lock->job_id > 0)
+        fprintf(out, " for job %" PRId64, lock->job_id);
+    fprintf(out, " (%s", standing_of(lock));
+    if (lock->token > 0)
+        fprintf(out, ", token %" PRId64, lock->token);
+    if (lock->held_ms >= 0)
+        fprintf(out, ", for %s", fl_format_duration(lock->held_ms, age));
+    if (!lock->lease.has_lease)
+        fputs(", without a lease)\n", out);
+    else if (lock->lease.left_ms < 0)
+        fputs(", its lease never expires)\n", out);
+    else
+        fprintf(out, ", its lease lives for %s)\n", fl_format_duration(lock->lease.left_ms, age));
+}
+
+static void print_phase(FILE *out, const struct fl_lock *lock)
+{
+    char age[FL_TIME_BYTES];
+    fputs(", in phase ", out);
+    fl_print_text(out, lock->running->phase);
+    if (lock->idle_ms >= 0)
+        fprintf(out, ", last step %s ago", fl_format_duration(lock->idle_ms, age));
+}
+
+void fl_locks_print_alive(FILE *out, const struct fl_lock *lock, int64_t dead_ms)
+{
+    char age[FL_TIME_BYTES];
+    if (!lock->process) {
+        fputs("its process has no heartbeat in the registry\n", out);
+    } else if (lock->process->beat_ms > dead_ms) {
+        fprintf(out, "its process seems dead: no heartbeat for %s\n",
+                fl_format_duration(lock->process->beat_ms, age));
+    } else {
+        fprintf(out, "warning: its process is alive (heartbeat %s ago)",
+                fl_format_duration(lock->process->beat_ms, age));
+        if (lock->running)
+            print_phase(out, lock);
+        fputs(": what it does for this job is lost, and done again\n", out);
+    }
 }

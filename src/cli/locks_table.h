@@ -38,9 +38,19 @@ struct fl_table fl_locks_table(const struct fl_locks *locks);
 /* How many rows should somebody look at? */
 size_t fl_locks_needing_person(const struct fl_locks *locks);
 
-/* "ep39 (job 41): no progress for 3m12s; its session 4711 waits for Lock/transactionid, held up by 4712":
- * what is wrong with one, and what that means. One line, with its end. */
+/* "ep39 (job 41): stalled, no step for 3m12s; session 4711 waits for Lock/transactionid, held up by 4712 (in
+ * a transaction for 3m12s)": what is wrong with one. One line, with its end. */
 void fl_locks_print_trouble(FILE *out, const struct fl_lock *lock);
+
+/* What to do about that: a line for each verdict among the locks (in their order) that needs a person. */
+void fl_locks_print_advice(FILE *out, const struct fl_locks *locks);
+
+/* "ep39: held by worker@host:4711 for job 41 (claimed, token 9, for 3m12s, its lease lives for 4s)"; one
+ * line. */
+void fl_locks_print_holder(FILE *out, const struct fl_lock *lock);
+
+/* Whether its process lives, by its heartbeat, and what a break would cost it; one line. */
+void fl_locks_print_alive(FILE *out, const struct fl_lock *lock, int64_t dead_ms);
 
 /* The "worker@host:pid" of a holder, taken apart: host and pid absent or -1 where it is of another form. */
 struct fl_slice fl_holder_host(struct fl_slice holder);

@@ -21,7 +21,7 @@
 #include "cli/locks_table.h"
 #include "cli/print.h"
 
-enum { REFRESH_MS = 1000, LEAST_ROWS = 4 };
+enum { REFRESH_MS = 1000 };
 
 #define ENTER_SCREEN "\033[?1049h\033[?25l"
 #define LEAVE_SCREEN "\033[?25h\033[?1049l"
@@ -75,7 +75,7 @@ static void leave(const struct watch *watch)
 static struct winsize size_of_terminal(void)
 {
     struct winsize size = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < LEAST_ROWS || size.ws_col == 0)
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
         return (struct winsize){.ws_row = 24, .ws_col = 80};
     return size;
 }
@@ -119,6 +119,15 @@ static void draw_troubles(FILE *out, const struct fl_locks *locks, size_t column
     }
 }
 
+/* What to do about the first of them. */
+static void draw_advice(FILE *out, const struct fl_locks *locks, size_t columns)
+{
+    char text[256];
+    enum fl_verdict verdict = locks->locks[0].verdict;
+    snprintf(text, sizeof text, "%s: %s", fl_verdict_name(verdict), fl_verdict_advice(verdict));
+    draw_line(out, text, columns);
+}
+
 static void draw(FILE *out, const struct watch *watch, struct fl_locks *locks, const struct fl_err *err)
 {
     struct winsize size = size_of_terminal();
@@ -131,7 +140,7 @@ static void draw(FILE *out, const struct watch *watch, struct fl_locks *locks, c
     /* The table gets what is left by the explanations, which get at most a third. */
     size_t rows = (size_t)size.ws_row, troubles = fl_locks_needing_person(locks);
     size_t explained = troubles < rows / 3 ? troubles : rows / 3;
-    size_t room = rows > explained + 6 ? rows - explained - 6 : 1;
+    size_t room = rows > explained + 7 ? rows - explained - 7 : 1;
     struct fl_locks shown = *locks;
     shown.count = locks->count < room ? locks->count : room;
     const struct fl_table table = fl_locks_table(&shown);
@@ -144,6 +153,7 @@ static void draw(FILE *out, const struct watch *watch, struct fl_locks *locks, c
         putc('\n', out);
         shown.count = explained;
         draw_troubles(out, &shown, size.ws_col);
+        draw_advice(out, &shown, size.ws_col);
     }
 }
 

@@ -59,16 +59,16 @@ const char *fl_verdict_advice(enum fl_verdict verdict)
 {
     switch (verdict) {
     case FL_VERDICT_ZOMBIE:
-        return "superseded, and its process still has sessions: it cannot commit any more; end or continue "
-               "it";
+        return "superseded, its process paused or stuck: it can commit nothing; end that process, or "
+               "continue it";
     case FL_VERDICT_REDIS_LOST:
-        return "Redis is away or has lost this lease: the claim in Postgres still protects it; see "
-               "'fenceline doctor'";
+        return "Redis is away, or lost the lease: the claim in Postgres still protects it; see 'fenceline "
+               "doctor'";
     case FL_VERDICT_FENCE_AHEAD:
-        return "claimed in Postgres, without a lease: the next import takes over; if none comes, break it";
+        return "claimed, but without a lease: the next import takes over; if none comes, break it";
     case FL_VERDICT_ORPHAN:
-        return "its process has no heartbeat: the lease expires by itself; if it does not, break it";
-    case FL_VERDICT_STALLED: return "no progress: see what its session waits for, then break it if need be";
+        return "no heartbeat: the lease expires by itself, and another import takes over; else break it";
+    case FL_VERDICT_STALLED: return "no progress: end what holds its session up, or break it";
     case FL_VERDICT_EXPIRING: return "not renewed in time: it will be renewed soon, or expire";
     case FL_VERDICT_HEALTHY: return "";
     case FL_VERDICT_COUNT: break;

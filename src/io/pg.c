@@ -260,7 +260,9 @@ static void read_setup(struct fl_pg *pg, const PGresult *result)
 
 static void deliver(struct fl_pg *pg, const PGresult *result)
 {
-    int prepared_id = pg->prepares[pg->result_count];
+    /* One more than was sent: the sync commits what stood outside of BEGIN and COMMIT, and that was refused.
+     */
+    int prepared_id = pg->result_count < pg->sent_count ? pg->prepares[pg->result_count] : -1;
     if (pg->state == FL_PG_SETUP)
         read_setup(pg, result);
     if (pg->state != FL_PG_BUSY)
@@ -315,7 +317,7 @@ static bool take_result(struct fl_pg *pg)
         return true;
     }
     bool is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
-    if (!is_sync && !pg->got_result && pg->result_count < pg->sent_count)
+    if (!is_sync && !pg->got_result)
         deliver(pg, result);
     if (!is_sync)
         pg->got_result = true;

@@ -16,14 +16,14 @@ enum { BATCH = 1000, NUMBER_BYTES = 24 };
 /* clang-format off */
 static const char CLAIMS_SQL[] =
     "SELECT e.episode_id IS NOT NULL, e.version, e.fence, e.nonce, e.holder, e.job_id," AGE_SQL("e.claimed_at") ","
-    "       j.job_id IS NOT NULL AND j.outcome IS NULL"
+    "       fenceline.is_in_hands(e, j)"
     "  FROM unnest($1::text[]) WITH ORDINALITY AS u (id, i)"
     "  LEFT JOIN fenceline.episodes e ON e.episode_id = u.id"
     "  LEFT JOIN fenceline.jobs j ON j.job_id = e.job_id"
     " ORDER BY u.i";
 
 static const char JOBS_SQL[] =
-    "SELECT j.job_id IS NOT NULL, j.outcome IS NULL, j.episode_id, j.worker, j.kind,"
+    "SELECT j.job_id IS NOT NULL, j.outcome IS NULL, j.episode_id, j.worker, j.kind, j.token,"
     "       " AGE_SQL("coalesce(j.started_at, j.created_at)")
     "  FROM unnest($1::bigint[]) WITH ORDINALITY AS u (id, i)"
     "  LEFT JOIN fenceline.jobs j ON j.job_id = u.id"
@@ -40,15 +40,17 @@ static const char SESSIONS_SQL[] =
     " WHERE datname = current_database() AND application_name LIKE 'fenceline %@%' ORDER BY pid";
 
 static const char BREAK_SQL[] =
-    "SELECT status, new_fence, job_outcome"
-    "  FROM fenceline.break_claim($1, $2::bigint, $3::bigint, $4, $5, $6::bigint, $7, $8, $9::boolean)";
+    "WITH ended AS MATERIALIZED ("
+    "    SELECT pg_terminate_backend(a.pid) AS done FROM pg_stat_activity a, fenceline.episodes e"
+    "     WHERE a.pid = $10::integer AND a.backend_start = $11::timestamptz AND e.episode_id = $1"
+    "       AND e.fence = $3::bigint AND e.nonce IS NOT DISTINCT FROM $4)"
+    "SELECT b.status, b.new_fence, b.job_outcome, c.count > 0"
+    "  FROM (SELECT count(*) FROM ended WHERE done) AS c,"
+    "       LATERAL fenceline.break_claim($1, $2::bigint, $3::bigint, $4, $5, $6::bigint, $7, $8, $9::boolean,"
+    "                                     $10::integer IS NOT NULL AND c.count >= 0) AS b";
 
 static const char LOCKER_SQL[] =
     "SELECT backend, session, state, backend_start, xact_ms FROM fenceline.episode_locker($1) WHERE backend IS NOT NULL";
-
-static const char END_SQL[] =
-    "SELECT coalesce(bool_or(pg_terminate_backend(pid)), false)"
-    "  FROM pg_stat_activity WHERE pid = $1::integer AND backend_start = $2::timestamptz";
 /* clang-format on */
 
 /* ---- arrays ---- */
@@ -177,7 +179,8 @@ fl_status fl_pg_locks_jobs(struct fl_pg_sync *pg, struct fl_arena *arena, const 
                 .episode = text_at(&reader, 2),
                 .worker = text_at(&reader, 3),
                 .kind = fl_kind_from_name(fl_pg_rows_text(rows, reader.row, 4)),
-                .age_ms = number_at(&reader, 5, -1),
+                .token = number_at(&reader, 5, 0),
+                .age_ms = number_at(&reader, 6, -1),
             };
         status = finish(&reader, rows, status, err);
     }
@@ -240,13 +243,13 @@ static enum fl_break_status status_from(struct fl_slice name)
 }
 
 fl_status fl_pg_locks_break(struct fl_pg_sync *pg, struct fl_arena *arena, const struct fl_pg_break *what,
-                            enum fl_break_status *broken, int64_t *new_fence, struct fl_slice *job_outcome,
-                            struct fl_err *err)
+                            struct fl_pg_broken *broken, struct fl_err *err)
 {
-    char version[NUMBER_BYTES], fence[NUMBER_BYTES], job[NUMBER_BYTES];
+    char version[NUMBER_BYTES], fence[NUMBER_BYTES], job[NUMBER_BYTES], backend[NUMBER_BYTES];
     struct fl_slice nonce = fl_arena_copy(arena, what->seen->nonce),
                     holder = fl_arena_copy(arena, what->holder);
     struct fl_slice episode = fl_arena_copy(arena, what->episode);
+    const struct fl_pg_locker *end = what->end;
     const char *params[] = {
         episode.ptr,
         number(what->seen->version, version),
@@ -257,15 +260,21 @@ fl_status fl_pg_locks_break(struct fl_pg_sync *pg, struct fl_arena *arena, const
         what->who,
         what->reason,
         what->cancel_job ? "t" : "f",
+        end ? number(end->pid, backend) : NULL,
+        end ? end->started_at.ptr : NULL,
     };
     struct fl_pg_rows *rows;
-    fl_status status = fl_pg_sync_query(pg, BREAK_SQL, params, 9, &rows, err);
+    *broken = (struct fl_pg_broken){0};
+    fl_status status = fl_pg_sync_query(pg, BREAK_SQL, params, 11, &rows, err);
     if (status != FL_OK)
         return status;
     struct reader reader = {arena, rows, 0, false};
-    *broken = status_from(fl_pg_rows_text(rows, 0, 0));
-    *new_fence = number_at(&reader, 1, 0);
-    *job_outcome = text_at(&reader, 2);
+    *broken = (struct fl_pg_broken){
+        .status = status_from(fl_pg_rows_text(rows, 0, 0)),
+        .new_fence = number_at(&reader, 1, 0),
+        .job_outcome = text_at(&reader, 2),
+        .has_ended = fl_pg_rows_bool(rows, 0, 3),
+    };
     return finish(&reader, rows, FL_OK, err);
 }
 
@@ -288,17 +297,4 @@ fl_status fl_pg_locks_locker(struct fl_pg_sync *pg, struct fl_arena *arena, stru
             .xact_ms = number_at(&reader, 4, -1),
         };
     return finish(&reader, rows, FL_OK, err);
-}
-
-fl_status fl_pg_locks_end_session(struct fl_pg_sync *pg, const struct fl_pg_locker *locker, bool *ended,
-                                  struct fl_err *err)
-{
-    char pid[NUMBER_BYTES];
-    const char *params[] = {number(locker->pid, pid), locker->started_at.ptr};
-    struct fl_pg_rows *rows;
-    fl_status status = fl_pg_sync_query(pg, END_SQL, params, 2, &rows, err);
-    *ended = status == FL_OK && fl_pg_rows_bool(rows, 0, 0);
-    if (status == FL_OK)
-        fl_pg_rows_free(rows);
-    return status;
 }

@@ -18,8 +18,8 @@ struct fl_pg_claim {
     int64_t version, fence;
     struct fl_slice nonce, holder; /* of the last claim; holder absent = none, or it was broken */
     int64_t job_id;                /* of that claim; 0 = none */
-    int64_t age_ms;                /* of that claim */
-    bool job_is_open;              /* that job is not decided */
+    int64_t age_ms;                /* of that claim, or since it was broken */
+    bool job_is_open;              /* that job is not decided, and this attempt not over */
 };
 
 /* A job, as far as a lock is about it. */
@@ -27,6 +27,7 @@ struct fl_pg_lock_job {
     bool is_known, is_open;
     struct fl_slice episode, worker;
     enum fl_kind kind;
+    int64_t token;  /* under which it was decided; 0 = none */
     int64_t age_ms; /* since it was begun, or written */
 };
 
@@ -57,28 +58,6 @@ FL_CHECKED fl_status fl_pg_locks_open_claims(struct fl_pg_sync *pg, struct fl_ar
 FL_CHECKED fl_status fl_pg_locks_sessions(struct fl_pg_sync *pg, struct fl_arena *arena,
                                           struct fl_pg_session **sessions, size_t *count, struct fl_err *err);
 
-/* What a break is about: all as it was seen. */
-struct fl_pg_break {
-    struct fl_slice episode, holder; /* holder may be absent */
-    const struct fl_pg_claim *seen;
-    int64_t job_id; /* 0 = not known */
-    bool cancel_job;
-    const char *who, *reason; /* reason may be NULL */
-};
-
-enum fl_break_status {
-    FL_BREAK_DONE,    /* new_fence; the holder cannot commit any more */
-    FL_BREAK_CHANGED, /* somebody has claimed or committed since: nothing was done */
-    FL_BREAK_LOCKED,  /* a transaction has locked the episode: nothing was done */
-    FL_BREAK_UNKNOWN  /* no such episode */
-};
-
-/* PROTOCOL 9 (ii). On FL_BREAK_DONE: *new_fence, and the outcome of the job if it was to be cancelled (absent
- * = it was not). */
-FL_CHECKED fl_status fl_pg_locks_break(struct fl_pg_sync *pg, struct fl_arena *arena,
-                                       const struct fl_pg_break *what, enum fl_break_status *status,
-                                       int64_t *new_fence, struct fl_slice *job_outcome, struct fl_err *err);
-
 /* Who has locked an episode's row. */
 struct fl_pg_locker {
     int64_t pid; /* 0 = nobody, by now */
@@ -90,8 +69,33 @@ FL_CHECKED fl_status fl_pg_locks_locker(struct fl_pg_sync *pg, struct fl_arena *
                                         struct fl_slice episode, struct fl_pg_locker *locker,
                                         struct fl_err *err);
 
-/* PROTOCOL 6: ends exactly that session; its transaction is rolled back. *ended: it was still there. */
-FL_CHECKED fl_status fl_pg_locks_end_session(struct fl_pg_sync *pg, const struct fl_pg_locker *locker,
-                                             bool *ended, struct fl_err *err);
+/* What a break is about: all as it was seen. */
+struct fl_pg_break {
+    struct fl_slice episode, holder; /* holder may be absent */
+    const struct fl_pg_claim *seen;
+    int64_t job_id; /* 0 = not known */
+    bool cancel_job;
+    const char *who, *reason;       /* reason may be NULL */
+    const struct fl_pg_locker *end; /* the holder's session, to be ended; NULL = none */
+};
+
+enum fl_break_status {
+    FL_BREAK_DONE,    /* new_fence; the holder cannot commit any more */
+    FL_BREAK_CHANGED, /* somebody has claimed or committed since: nothing was done */
+    FL_BREAK_LOCKED,  /* a transaction has locked the episode: nothing was done */
+    FL_BREAK_UNKNOWN  /* no such episode */
+};
+
+struct fl_pg_broken {
+    enum fl_break_status status;
+    int64_t new_fence;
+    struct fl_slice job_outcome; /* if the job was to be cancelled */
+    bool has_ended;              /* that session was there, and the claim as it was seen: it was ended */
+};
+
+/* PROTOCOL 9 (ii). A session is ended, by pid and start, only while the claim is the one that was seen. */
+FL_CHECKED fl_status fl_pg_locks_break(struct fl_pg_sync *pg, struct fl_arena *arena,
+                                       const struct fl_pg_break *what, struct fl_pg_broken *broken,
+                                       struct fl_err *err);
 
 #endif

@@ -217,6 +217,9 @@ static fl_status look_at_workers(struct look *look, struct fl_err *err)
         return status;
     for (size_t i = 0; i < look->worker_count; i++) {
         bool alive = look->workers[i].age_ms <= look->question->dead_ms;
+        if (!fl_redis_registry_is_worker(
+                look->workers[i].id)) /* it takes no jobs, and goes when it is done */
+            continue;
         look->facts->workers_alive += alive;
         look->facts->workers_dead += !alive;
     }

@@ -15,7 +15,8 @@
 #include "base/utf8.h"
 #include "io/redis_lease.h"
 
-enum { BATCH = 512 };
+/* VALUE_BYTES: more than any lease that fenceline writes. */
+enum { BATCH = 512, VALUE_BYTES = 1024 };
 
 struct found {
     struct fl_arena *arena;
@@ -136,28 +137,30 @@ static bool read_waiters(struct fl_redis_lock *lock, struct fl_arena *arena, con
 
 static bool read_lock(struct fl_redis_lock *lock, struct fl_arena *arena, const redisReply *reply)
 {
-    struct fl_slice value = fl_arena_copy(arena, text_of(reply->element[0])), who;
+    struct fl_slice value = fl_arena_copy(arena, text_of(reply->element[0])), nonce, who;
     struct fl_token token = {0};
     if (!value.ptr)
         return false;
     lock->left_ms = reply->element[1]->integer;
-    lock->has_lease = value.len > 0 && lock->left_ms != -2;
+    lock->has_lease = lock->left_ms != -2;
     lock->counter = number_of(text_of(reply->element[2]));
     lock->waiter_count = reply->element[3]->integer > 0 ? (size_t)reply->element[3]->integer : 0;
-    if (lock->has_lease && is_plain(value) && fl_redis_lease_read_value(value, &lock->nonce, &token, &who))
+    lock->is_foreign = lock->has_lease && !(value.len < VALUE_BYTES && is_plain(value) &&
+                                            fl_redis_lease_read_value(value, &nonce, &token, &who));
+    if (lock->has_lease && !lock->is_foreign) {
+        lock->nonce = nonce;
+        lock->token = token.n;
         read_holder(lock, who);
-    else
-        lock->is_foreign = lock->has_lease;
-    lock->token = token.n;
+    }
     return read_waiters(lock, arena, reply);
 }
 
 static void send_look(struct fl_redis_sync *redis, const char *sha1, struct fl_slice episode)
 {
     static const char *const SUFFIXES[] = {"lease", "token", "waiters"};
-    char keys[3][FL_LEASE_KEY_BYTES], limit[16];
-    const char *argv[7] = {"EVALSHA", sha1, "3"};
-    size_t lengths[7] = {7, FL_SCRIPT_SHA1_BYTES - 1, 1};
+    char keys[3][FL_LEASE_KEY_BYTES], limit[16], bytes[16];
+    const char *argv[8] = {"EVALSHA", sha1, "3"};
+    size_t lengths[8] = {7, FL_SCRIPT_SHA1_BYTES - 1, 1};
     for (int i = 0; i < 3; i++) {
         struct fl_slice key = fl_redis_lease_key(episode, SUFFIXES[i], keys[i]);
         argv[3 + i] = key.ptr;
@@ -165,7 +168,9 @@ static void send_look(struct fl_redis_sync *redis, const char *sha1, struct fl_s
     }
     argv[6] = limit;
     lengths[6] = (size_t)snprintf(limit, sizeof limit, "%d", FL_LOCK_WAITERS);
-    fl_redis_sync_send(redis, 7, argv, lengths);
+    argv[7] = bytes;
+    lengths[7] = (size_t)snprintf(bytes, sizeof bytes, "%d", VALUE_BYTES);
+    fl_redis_sync_send(redis, 8, argv, lengths);
 }
 
 static fl_status look_at_batch(struct fl_redis_sync *redis, struct fl_arena *arena,

@@ -20,7 +20,7 @@ struct fl_redis_lock {
     int64_t left_ms;        /* until it expires; -1 = it never does */
     int64_t counter;        /* the last token handed out; 0 = that is not known any more */
     size_t waiter_count;    /* all of them; waiters has at most FL_LOCK_WAITERS */
-    int64_t *waiters;       /* job ids, those that were first at the front */
+    int64_t *waiters;       /* job ids */
 };
 
 /* All leases, by episode (bytewise), each once; leases that come or go meanwhile may be missed. SCAN, so

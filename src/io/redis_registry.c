@@ -10,6 +10,14 @@
 #include "base/arena.h"
 #include "base/slice.h"
 
+/* More than a process writes of itself (process_info.h): somebody else's. */
+enum { INFO_BYTES_MAX = 256 * 1024 };
+
+bool fl_redis_registry_is_worker(struct fl_slice id)
+{
+    return !fl_slice_starts(id, FL_REGISTRY_IMPORT);
+}
+
 struct listing {
     struct fl_arena *arena;
     struct fl_registered_worker *workers;
@@ -58,7 +66,7 @@ static bool add_info(const struct listing *listing, const redisReply *info)
         struct fl_registered_worker key = {.id = text_of(info->element[i])};
         struct fl_registered_worker *worker =
             listing->count ? bsearch(&key, listing->workers, listing->count, sizeof key, by_id) : NULL;
-        if (!worker)
+        if (!worker || info->element[i + 1]->len > INFO_BYTES_MAX)
             continue;
         worker->info = fl_arena_copy(listing->arena, text_of(info->element[i + 1]));
         if (!worker->info.ptr)

@@ -10,9 +10,13 @@ struct fl_arena;
 /* One worker; slices live in the arena. */
 struct fl_registered_worker {
     struct fl_slice id;
-    struct fl_slice info; /* JSON as it stands there: anybody may have written it */
+    struct fl_slice info; /* JSON as it stands there: anybody may have written it; absent if it is too long */
     int64_t age_ms;       /* since its last heartbeat, by Redis' clock */
 };
+
+/* Ids of imports begin with this; any other is a worker's. */
+#define FL_REGISTRY_IMPORT "import@"
+bool fl_redis_registry_is_worker(struct fl_slice id);
 
 /* Reads all of it, in the order of the ids; nothing may be in the pipeline. FL_UNAVAILABLE, FL_USAGE (no
  * permission), FL_NO_MEMORY. */

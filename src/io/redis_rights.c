@@ -28,6 +28,7 @@ static const struct {
     {"evalsha", "sha1 0"},
     {"exists", "K"},
     {"get", "K"},
+    {"getrange", "K 0 1"},
     {"hdel", "K field"},
     {"hexists", "K field"},
     {"hget", "K field"},
@@ -147,16 +148,19 @@ static fl_status send_call(struct fl_redis_sync *redis, const struct rule *rule,
     return FL_OK;
 }
 
-/* What a refusal says is missing: the command, or one of the patterns. */
+/* What a refusal says is missing: the command, or one of the patterns. Rights are looked at first: any other
+ * refusal (a replica, a full disk or memory) means that the right is there; but a command may have been
+ * renamed away. */
 static void read_answer(struct list *list, struct rule *rule, const redisReply *reply)
 {
     bool is_refused = reply->type == REDIS_REPLY_ERROR;
     bool is_right_refused = is_refused && strncmp(reply->str, "NOPERM", 6) == 0;
+    bool is_unknown = is_refused && strncmp(reply->str, "ERR unknown", 11) == 0;
     if (is_right_refused && strstr(reply->str, "keys"))
         mark_missing(list, "~");
     else if (is_right_refused && strstr(reply->str, "channels"))
         mark_missing(list, "&");
-    else if (is_refused)
+    else if (is_right_refused || is_unknown)
         rule->is_missing = true;
 }
 

@@ -6,6 +6,7 @@
  * server of its own on a free port. */
 #include "../lib/fleet.h"
 #include "../lib/proxy.h"
+#include "io/pg_grants.h"
 
 #include <glob.h>
 #include <inttypes.h>
@@ -14,9 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SERVER_WAIT_MS = 30000, CHECKS = 32, TEXT_BYTES = 512 };
+enum { SERVER_WAIT_MS = 30000, CHECKS = 34, TEXT_BYTES = 512 };
 
 static const char *const GOOD_POSTGRES[] = {"--fsync=on", "--max_prepared_transactions=4", NULL};
 static const char *const GOOD_REDIS[] = {"--save", "3600 1", NULL};
@@ -229,7 +231,7 @@ static void test_good_pair(void **state)
     fenceline_assert_out(process, "Redis\n  ok       connection          127.0.0.1:");
     fenceline_assert_out(process, "\n\nPostgres\n  ok       connection          127.0.0.1:");
     fenceline_assert_out(process, "\n\nQueue\n  ok       workers             0 alive");
-    fenceline_assert_err(process, "fenceline: all 32 checks are ok\n");
+    fenceline_assert_err(process, "fenceline: all 34 checks are ok\n");
     fenceline_assert_not_out(process, "\033");
     process_release(process);
     process = fenceline_run(0, "doctor", "--quiet");
@@ -270,7 +272,7 @@ static void test_on_a_terminal(void **state)
                          "                               -> set appendonly yes");
     fenceline_assert_out(process, "by eve\\x1B[2J: wide \xe3\x82\xb3");
     fenceline_assert_not_out(process, "\033[2J");
-    fenceline_assert_err(process, "fenceline: 0 dangers, 2 warnings, 30 ok\n");
+    fenceline_assert_err(process, "fenceline: 0 dangers, 2 warnings, 32 ok\n");
     process_release(process);
     struct process_spec plain = spec;
     plain.env = NO_COLOR;
@@ -376,7 +378,10 @@ static void test_config_is_refused(void **state)
     assert_finding(process, "redis", "persistence", "ok", "may not see (CONFIG GET save)");
     process_release(process);
     rdb_exec(fenceline.redis, "ACL SETUSER shy -info -xinfo -hmget");
-    process = doctor(3);
+    process = doctor(1);
+    assert_finding(process, "redis", "rights", "danger",
+                   "shy lacks +xinfo|consumers +hmget +info\",\"advice\":\"as an admini");
+    assert_finding(process, "redis", "rights", "danger", "ACL SETUSER shy resetkeys");
     assert_finding(process, "redis", "version", "warning", "could not look");
     assert_finding(process, "redis", "role", "warning", "could not look");
     assert_finding(process, "queue", "orphaned", "warning", "could not look");
@@ -631,6 +636,7 @@ static void test_connections(void **state)
     workers[1] = fleet_start_worker();
     assert_doctor("postgres", "max_connections", "danger", "9 of 8 wanted (2 workers, 4 each; 1 others)");
     fleet_stop_worker(workers[1]);
+    fleet_await(4, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'fenceline worker%'");
     assert_doctor("postgres", "max_connections", "ok", "5 of 8 wanted (1 worker, 4 each; 1 others)");
     PGconn *others[] = {db_open(fenceline.dsn), db_open(fenceline.dsn)};
     assert_doctor("postgres", "max_connections", "warning", "7 of 8 wanted (1 worker, 4 each; 3 others)");
@@ -650,11 +656,13 @@ static void test_role_without_rights(void **state)
     snprintf(dsn, sizeof dsn, "postgresql://shy%s", host);
     fenceline.postgres_dsn = dsn;
     struct process *worker = NULL;
-    struct process *process = doctor(3);
+    struct process *process = doctor(1);
+    assert_finding(process, "postgres", "rights", "danger", "shy lacks");
+    assert_finding(process, "postgres", "rights", "danger", "GRANT EXECUTE ON FUNCTION fenceline.");
     assert_finding(process, "postgres", "transactions", "warning", "GRANT pg_read_all_stats TO");
     assert_finding(process, "postgres", "schema", "warning", "permission denied");
     assert_finding(process, "postgres", "fsync", "ok", "on");
-    assert_int_equal(count_not_ok(process), 2);
+    assert_int_equal(count_not_ok(process), 3);
     process_release(process);
     /* One worker of its own wants more than the role may have. */
     fenceline.postgres_dsn = fenceline.dsn;
@@ -665,6 +673,27 @@ static void test_role_without_rights(void **state)
     process_release(process);
     fleet_stop_worker(worker);
     db_exec(fenceline.db, "DROP ROLE shy");
+}
+
+/* Whoever fills one of the roles has what that role is for. */
+static void test_roles(void **state)
+{
+    static const char *const ROLES[] = {"fenceline_worker", "fenceline_operator", "fenceline_reader"};
+    char dsn[SERVICES_DSN_BYTES], sql[TEXT_BYTES], text[TEXT_BYTES];
+    (void)state;
+    db_exec(fenceline.db, fl_roles_sql);
+    for (size_t i = 0; i < sizeof ROLES / sizeof *ROLES; i++) {
+        snprintf(sql, sizeof sql, "CREATE ROLE shy LOGIN IN ROLE %s", ROLES[i]);
+        db_exec(fenceline.db, sql);
+        snprintf(dsn, sizeof dsn, "postgresql://shy%s", strchr(fenceline.dsn, '@'));
+        fenceline.postgres_dsn = dsn;
+        struct process *process = doctor(strcmp(ROLES[i], "fenceline_operator") == 0 ? 0 : 3);
+        snprintf(text, sizeof text, "shy has those of %s", ROLES[i]);
+        assert_finding(process, "postgres", "rights", "ok", text);
+        process_release(process);
+        fenceline.postgres_dsn = fenceline.dsn;
+        db_exec(fenceline.db, "DROP ROLE shy");
+    }
 }
 
 static void test_schema(void **state)
@@ -901,7 +930,10 @@ static void test_nobody_works(void **state)
 {
     (void)state;
     fleet_enqueue_chapters("ep1", "a", 3, "create");
-    assert_doctor("queue", "workers", "danger", "none alive, and 1 job is waiting");
+    rdb_exec(fenceline.redis, "ZADD fenceline:{queue}:workers %lld import@here:1:abcdef",
+             (long long)time(NULL) * 1000);
+    assert_doctor("queue", "workers", "danger",
+                  "none alive, and 1 job is waiting"); /* an import takes no jobs */
     struct process *worker = fleet_start_worker();
     fleet_await_all_decided();
     assert_doctor("queue", "workers", "ok", "1 alive");
@@ -1109,6 +1141,7 @@ int main(void)
         TEST(test_transactions),
         TEST(test_slots),
         TEST(test_role_without_rights),
+        TEST(test_roles),
         TEST(test_schema),
         TEST(test_bloat),
         TEST(test_poolers),

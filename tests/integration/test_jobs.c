@@ -444,7 +444,7 @@ static void test_durable(void **state)
         "SELECT count(*) FROM fenceline.retry_jobs('{1}', false)",
         "SELECT count(*) FROM fenceline.cancel_jobs('{1}', NULL)",
         "SELECT fenceline.set_paused(false, 'me', NULL)::integer",
-        "SELECT (fenceline.break_claim('e', 0, 0, NULL, NULL, NULL, 'me', NULL, false)).new_fence",
+        "SELECT (fenceline.break_claim('e', 0, 0, NULL, NULL, NULL, 'me', NULL, false, false)).new_fence",
     };
     (void)state;
     enqueue("e");

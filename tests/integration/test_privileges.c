@@ -649,7 +649,9 @@ static void test_operator_breaks(void **state)
                                .env = (const char *const[]){"FENCELINE_FAIL_POINT=after-claim:stop", NULL}});
     fenceline_await_stop(import);
     PGconn *stuck = open_as(FL_ROLE_WORKER);
-    db_exec(stuck, "SET application_name = 'fenceline import@here:1'");
+    char *holder = db_text(fenceline.db, "SELECT 'fenceline ' || holder FROM fenceline.episodes");
+    db_exec(stuck, "SELECT set_config('application_name', $1, false)", holder); /* as one of its own */
+    free(holder);
     db_exec(stuck, "BEGIN");
     db_exec(stuck, "SELECT fenceline.decide_job(1, 'failed', 'stuck')");
     become(FL_ROLE_READER);
@@ -743,7 +745,7 @@ static const char *const READER_MAY_NOT[] = {
     "SELECT fenceline.retry_jobs('{1}', false)",
     "SELECT fenceline.purge_jobs(0, NULL, 1)",
     "SELECT fenceline.set_paused(true, 'x', 'y')",
-    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false)",
+    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false, false)",
     "SELECT fenceline.enqueue('e', 'chapters', source => 'x')",
     "SELECT fenceline.decide_job(1, 'cancelled', 'x')",
     "SELECT fenceline.tidy_jobs(1, 1)",
@@ -777,7 +779,7 @@ static const char *const WORKER_MAY_NOT[] = {
     "SELECT fenceline.retry_jobs('{1}', false)",
     "SELECT fenceline.purge_jobs(0, NULL, 1)",
     "SELECT fenceline.set_paused(true, 'x', 'y')",
-    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false)",
+    "SELECT fenceline.break_claim('ep1', 1, 1, 'x', 'x', 1, 'x', 'x', false, false)",
     "SELECT fenceline.enqueue('e', 'chapters', source => 'x')",
 };
 

@@ -224,6 +224,30 @@ static void test_taken_for_dead(void **state)
     assert_each_once();
 }
 
+/* Longer than any lease and any time after which a worker is dead: but their workers live, so they stay
+ * there. */
+static void test_long_jobs_are_handed_out_once(void **state)
+{
+    (void)state;
+    const char *const env[] = {SHORT_LEASE, "FENCELINE_WORKER_SLOTS=1", NULL};
+    struct process *first = fleet_start_worker_with(env), *second = fleet_start_worker_with(env);
+    db_exec(fenceline.db, "CREATE FUNCTION public.take_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                          "  PERFORM pg_sleep(2.5); RETURN NULL; END $$;"
+                          "CREATE TRIGGER take_long AFTER INSERT ON fenceline.chapters"
+                          "  FOR EACH STATEMENT EXECUTE FUNCTION public.take_long()");
+    int64_t began_ms = process_now_ms();
+    enqueue_many("long", 2); /* one for each */
+    fleet_await_all_decided();
+    assert_true(process_now_ms() - began_ms > 2 * FLEET_DEAD_MS && 2 * FLEET_DEAD_MS > LEASE_MS);
+    assert_int_equal(count_by(first), 1);
+    assert_int_equal(count_by(second), 1);
+    assert_int_equal(db_int(fenceline.db, "SELECT max(attempts) FROM fenceline.jobs"), 1);
+    assert_int_equal(fenceline_count("job_attempts"), 0); /* none of them was taken for dead */
+    fleet_stop_worker(first);
+    fleet_stop_worker(second);
+    assert_each_once();
+}
+
 /* ---- cut off from Postgres ---- */
 
 /* The only worker waits, and goes on by itself. */
@@ -473,6 +497,7 @@ int main(void)
         TEST(test_redis_refuses),
         TEST(test_redis_is_silent),
         TEST(test_taken_for_dead),
+        TEST(test_long_jobs_are_handed_out_once),
         TEST(test_rescuer_loses_its_role),
         TEST(test_postgres_is_silent),
         TEST(test_stranded_worker),

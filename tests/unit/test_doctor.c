@@ -128,7 +128,7 @@ static void test_good(void **state)
 {
     (void)state;
     judge();
-    assert_int_equal(findings.count, 10 + 16 + 6);
+    assert_int_equal(findings.count, 11 + 17 + 6);
     assert_int_equal(fl_findings_count(&findings, FL_DOCTOR_OK), findings.count);
     assert_int_equal(fl_doctor_exit_code(&facts, &findings), 0);
     for (size_t i = 0; i < findings.count; i++) {
@@ -149,6 +149,28 @@ static void test_good(void **state)
 SET(old_redis, (facts.redis.version_major = 6, facts.redis.version_minor = 1))
 SET(redis_62, (facts.redis.version_major = 6, facts.redis.version_minor = 2))
 SET(redis_5, (facts.redis.version_major = 5, facts.redis.version_minor = 9))
+static struct fl_slice one_right = {"+xadd", 5}, one_grant = {"GRANT x TO y", 12};
+
+/* Lacks something of the first `roles` of worker, operator, reader. */
+static void lack(int roles)
+{
+    static const enum fl_pg_role ROLES[] = {FL_ROLE_WORKER, FL_ROLE_OPERATOR, FL_ROLE_READER};
+    for (int i = 0; i < roles; i++)
+        facts.pg_rights[ROLES[i]] = (struct fl_pg_rights){.user = FL_SLICE("shy"),
+                                                          .needed = 9,
+                                                          .missing = 2,
+                                                          .grants = &one_grant,
+                                                          .grant_count = 1,
+                                                          .advice = FL_SLICE("by its role")};
+}
+
+SET(operator_only, lack(1))
+SET(reader_only, lack(2))
+SET(no_role, lack(3))
+SET(rights_unseen, facts.pg_rights_trouble = FL_SLICE("no memory"))
+SET(redis_lacks, (facts.redis_rights.missing_count = 1, facts.redis_rights.missing = &one_right,
+                  facts.redis_rights.is_known = true))
+SET(redis_rights_unseen, facts.redis_rights_trouble = FL_SLICE("away"))
 SET(cluster, facts.redis.mode = FL_SLICE("cluster"))
 SET(replica, facts.redis.role = FL_SLICE("slave"))
 SET(lagging, (facts.redis.replicas = 2, facts.redis.replica_lag_s = 5))
@@ -241,6 +263,12 @@ static void test_each(void **state)
         {old_redis, R, "version", DANGER, "7.0.15"},
         {redis_5, R, "version", DANGER, ""},
         {redis_62, R, "version", OK, ""},
+        {operator_only, P, "rights", OK, "fenceline_operator"},
+        {reader_only, P, "rights", OK, "fenceline_reader"},
+        {no_role, P, "rights", DANGER, "shy lacks 2 of 9"},
+        {rights_unseen, P, "rights", WARNING, "could not look"},
+        {redis_lacks, R, "rights", DANGER, "lacks +xadd"},
+        {redis_rights_unseen, R, "rights", WARNING, "could not look"},
         {cluster, R, "mode", DANGER, "cluster"},
         {replica, R, "role", DANGER, "replica of"},
         {lagging, R, "replicas", WARNING, "5s behind"},
@@ -408,7 +436,7 @@ static void test_postgres_away(void **state)
     facts.pg = (struct fl_pg_facts){0};
     judge();
     assert_int_equal(find(FL_DOCTOR_POSTGRES, "connection")->level, FL_DOCTOR_DANGER);
-    assert_int_equal(findings.count, 10 + 1 + 1);
+    assert_int_equal(findings.count, 11 + 1 + 1);
     assert_int_equal(fl_doctor_exit_code(&facts, &findings), 6);
 }
 
