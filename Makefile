@@ -50,7 +50,7 @@ LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
-FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_fuzz.c,$(wildcard tests/fuzz/*.c)))
+FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_%,$(wildcard tests/fuzz/*.c)))
 FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
@@ -133,6 +133,10 @@ $(B)/fuzz/test_fuzz: $(B)/tests/fuzz/test_fuzz.o $(FUZZ) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+$(B)/fuzz/test_differential: $(B)/tests/fuzz/test_differential.o $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
 # One target as a libFuzzer program; VARIANT=fuzz only, by clang.
 $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 	@mkdir -p $(@D)
@@ -140,7 +144,7 @@ $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 
 programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
           $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
-          $(B)/fuzz/test_fuzz
+          $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential
 
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c))
@@ -171,7 +175,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
 	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_fuzz
+	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -198,6 +202,10 @@ fuzz: ## fuzz each target for TIME seconds, or only TARGET=name; findings go to 
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=fuzz B=$(FUZZ_DIR) CC=$(FUZZ_CC) \
 	    $(foreach name,$(or $(TARGET),$(FUZZ_NAMES)),$(FUZZ_DIR)/fuzz/fuzz_$(name))
 	@tests/fuzz/run $(FUZZ_DIR) $(TIME) $(or $(TARGET),$(FUZZ_NAMES))
+
+fuzz-diff: all ## N generated files from SEED on, as our readers of SubRip and WebVTT and those of Debian packages read them
+	@tools/setup check
+	@tests/fuzz/differential.py build/release/fenceline $(SEED) $(N)
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs
