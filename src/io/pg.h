@@ -64,6 +64,7 @@ struct fl_pg {
     int32_t backend_pid;
     int64_t backend_start_us;
     struct fl_err setup_err; /* why this session cannot be used */
+    const char *warm_up; /* SQL that a new session runs first, whatever comes of it; NULL: none. Borrowed */
 };
 
 /* A closed connection; opens nothing. dsn and name are borrowed. dsn "" = libpq's own PG* variables; name is
