@@ -29,6 +29,7 @@ OPT_test     := -O1 -g -DFL_FAIL_POINTS $(SAN_test)
 OPT_asan     := -O1 -g -DFL_FAIL_POINTS $(SAN_asan)
 OPT_ubsan    := -O1 -g -DFL_FAIL_POINTS $(SAN_ubsan)
 OPT_tsan     := -O1 -g -DFL_FAIL_POINTS $(SAN_tsan)
+OPT_fuzz     := -O1 -g -DFL_FAIL_POINTS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT_coverage := -O0 -g -DFL_FAIL_POINTS --coverage
 
 # One place asks for the libraries, and says which package holds a missing one.
@@ -51,12 +52,14 @@ LIBRARY   := $(B)/libfenceline.a
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
+FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_%,$(wildcard tests/fuzz/*.c)))
+FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim
+        install uninstall dist clean programs sim fuzz fuzz-diff
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -133,11 +136,25 @@ $(B)/faults/test_allocation_faults: $(B)/tests/faults/test_allocation_faults.o $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) $(ALLOCATION_WRAP) -o $@ $^ $(TEST_LIBS)
 
+$(B)/fuzz/test_fuzz: $(B)/tests/fuzz/test_fuzz.o $(FUZZ) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(B)/fuzz/test_differential: $(B)/tests/fuzz/test_differential.o $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# One target as a libFuzzer program; VARIANT=fuzz only, by clang.
+$(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CPPFLAGS) $(CPPFLAGS) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -DFUZZ_NAME=$* -fsanitize=fuzzer -o $@ $^ $(FL_LIBS)
+
 programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
-          $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults
+          $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
+          $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c))
 
 # ---- trying ----
 
@@ -168,7 +185,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) $(LONG) $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
 	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults build/test/unit/test_*
+	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* build/test/unit/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -185,6 +202,20 @@ SEED ?= 1
 N    ?= 20000
 sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
 	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
+
+TIME     ?= 60
+FUZZ_DIR ?= build/fuzz
+FUZZ_CC  ?= clang
+fuzz: ## fuzz each target for TIME seconds, or only TARGET=name; findings go to build/fuzz/found
+	@command -v $(FUZZ_CC) >/dev/null || { \
+	    echo "make fuzz needs $(FUZZ_CC) with libFuzzer: install the Debian package clang, or run tools/setup check" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=fuzz B=$(FUZZ_DIR) CC=$(FUZZ_CC) \
+	    $(foreach name,$(or $(TARGET),$(FUZZ_NAMES)),$(FUZZ_DIR)/fuzz/fuzz_$(name))
+	@tests/fuzz/run $(FUZZ_DIR) $(TIME) $(or $(TARGET),$(FUZZ_NAMES))
+
+fuzz-diff: all ## N generated files from SEED on, as our readers of SubRip and WebVTT and those of Debian packages read them
+	@tools/setup check
+	@tests/fuzz/differential.py build/release/fenceline $(SEED) $(N)
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs
