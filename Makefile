@@ -54,7 +54,7 @@ TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim
+        install uninstall dist clean programs sim model
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -158,7 +158,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
 	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults
+	    build/test/faults/test_* build/release/faults/test_port_faults tests/model/test_model
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -175,6 +175,10 @@ SEED ?= 1
 N    ?= 20000
 sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
 	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
+
+model: ## search the models of the protocol with Spin, with every guard and without each: minutes
+	@tools/setup check
+	@tests/model/run
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

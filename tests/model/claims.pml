@@ -11,7 +11,7 @@
  * WITHOUT=n leaves one guard out. Which names of the code these are: README.md, which also tells how to run it. */
 
 /* properties: number, and what must hold */
-#define NO_DEADLOCK 1        /* no two statements wait for each other */
+#define NO_DEADLOCK 1        /* no two statements wait for each other (Spin itself looks for that) */
 #define ONE_CLAIMANT 2       /* a fence is claimed once: of those who read the same, one gets it */
 #define CLAIMED_IS_TRUE 3    /* who goes on to load has claimed, and is the last one who did */
 #define REFUSED_IS_TRUE 4    /* who is told no has not claimed */
@@ -38,7 +38,10 @@
 #define LOST 1
 #endif
 
-#define HOLDS(property, what) assert((property == 0) || (what))
+#ifndef ONLY
+#define ONLY 0 /* n: judge this property alone */
+#endif
+#define HOLDS(property, what) assert((property == 0) || (ONLY != 0 && ONLY != property) || (what))
 #define FREE 255
 #define TOKEN(f) (f + 1)
 #define MINE(w) (w + 1) /* nonce of a worker */
@@ -48,15 +51,15 @@ byte fence[EPISODES], nonce[EPISODES], locker[EPISODES] = FREE;
 /* faults that are left */
 byte rollbacks = ROLLBACKS, lost = LOST;
 /* what the checker remembers: how often each fence was claimed, by whom last */
-byte claims[EPISODES * 3], claimant[EPISODES];
+byte claims[EPISODES * (WORKERS + 1)], claimant[EPISODES];
 
 #define CONDITION(e) (fence[e] == read_fence[e])
 
 inline apply(e)
 {
     fence[e] = TOKEN(read_fence[e]); nonce[e] = MINE(id); claimant[e] = MINE(id);
-    HOLDS(ONE_CLAIMANT, claims[e * 3 + fence[e]] == 0);
-    claims[e * 3 + fence[e]]++
+    HOLDS(ONE_CLAIMANT, claims[e * (WORKERS + 1) + fence[e]] == 0);
+    claims[e * (WORKERS + 1) + fence[e]]++
 }
 
 /* one row of claim_episodes: takes its lock if the condition holds */

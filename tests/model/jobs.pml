@@ -19,7 +19,7 @@
 #define NEWEST_IS_KEPT 7     /* the content is that of the newest job that was answered imported or unchanged */
 
 /* guards: number, and the property that does not hold without it */
-#define WRITE_ONCE 1         /* finds ONE_EFFECT */
+#define WRITE_ONCE 1         /* finds ONE_ANSWER */
 #define OUTCOME_IN_COMMIT 2  /* finds ONE_EFFECT */
 #define DECIDE_AGAIN 3       /* finds REFUSAL_IS_TRUE */
 #define SUPERSEDED 4         /* finds NEWEST_IS_KEPT */
@@ -54,7 +54,10 @@
 #endif
 #define DELIVERIES (FIRST + (JOBS - 1) * SECOND)
 
-#define HOLDS(property, what) assert((property == 0) || (what))
+#ifndef ONLY
+#define ONLY 0 /* n: judge this property alone */
+#endif
+#define HOLDS(property, what) assert((property == 0) || (ONLY != 0 && ONLY != property) || (what))
 
 #define CREATE 1
 #define REPLACE 2
@@ -79,7 +82,8 @@ byte lost = LOST, rollbacks = ROLLBACKS;
 /* what the checker remembers */
 byte effects[JOBS], answer[JOBS], newest, newest_content;
 /* answers that travel */
-byte reply[DELIVERIES], awaits[DELIVERIES], last_commit;
+byte reply[DELIVERIES], awaits[DELIVERIES];
+byte begun; /* deliveries of job 0 begin in the order of their numbers: any other run is one of these, renamed */
 
 #define FORBIDDEN(j) ((mode[j] == CREATE && content != 0) || \
                       (mode[j] == IF_VERSION && (content == 0 || version != wants[j])))
@@ -167,13 +171,14 @@ ended: skip
 
 proctype Delivery(byte d, j)
 {
-    byte v, o, n, attempt;
+    byte v, o, attempt;
     do
     :: attempt >= ATTEMPTS -> break
     :: attempt < ATTEMPTS ->
         attempt++;
         /* READ: one statement, one snapshot */
         atomic {
+            if :: j == 0 && attempt == 1 -> begun == d; begun++ :: else fi;
             v = version;
             if
             :: outcome[j] != OPEN -> o = outcome[j]; ANSWER(j, o); break
@@ -201,8 +206,8 @@ proctype Delivery(byte d, j)
         fi;
         /* COMMIT */
         atomic {
-            last_commit++; n = last_commit; awaits[d] = n; reply[d] = OPEN;
-            run Commit(d, j, v, n)
+            awaits[d] = attempt; reply[d] = OPEN;
+            run Commit(d, j, v, attempt)
         }
         if
         :: atomic { reply[d] != OPEN -> o = reply[d]; awaits[d] = 0; reply[d] = OPEN }
@@ -236,7 +241,7 @@ proctype Delivery(byte d, j)
 #endif
             atomic { ANSWER(j, o); break }
         fi;
-next:   atomic { v = 0; o = 0; n = 0 }
+next:   atomic { v = 0; o = 0 }
     od
 }
 

@@ -69,7 +69,10 @@
 #endif
 #define TOKEN_LIMIT 4 /* of the tokens that CHAOS invents */
 
-#define HOLDS(property, what) assert((property == 0) || (what))
+#ifndef ONLY
+#define ONLY 0 /* n: judge this property alone */
+#endif
+#define HOLDS(property, what) assert((property == 0) || (ONLY != 0 && ONLY != property) || (what))
 #if PROBE
 #define BEFORE_THE_END provided (!is_calm)
 #define ALSO_THE_PROBE provided (!is_calm || _pid == probe)
@@ -159,7 +162,9 @@ proctype Commit(byte id, mode, v, tok, my, want)
             HOLDS(MODE_IS_KEPT, mode != CREATE || !present);
             HOLDS(MODE_IS_KEPT, mode != IF_VERSION || (present && version == want));
             HOLDS(ACKNOWLEDGED_IS_KEPT, tok > acknowledged);
+#if BREAKS
             HOLDS(BROKEN_STAYS_BROKEN, my != broken_lease && my != broken_claim);
+#endif
             row_a = my;
 #if WITHOUT != ONE_TRANSACTION
             row_b = my;
@@ -181,6 +186,16 @@ ended: skip
 
 /* ---- one worker: fl_import_step ---- */
 
+#if WITHOUT == RENEW_COMPARE
+#define MAY_RENEW (lease != 0)
+#else
+#define MAY_RENEW (lease == my)
+#endif
+#if WITHOUT == RELEASE_COMPARE
+#define MAY_RELEASE (lease != 0)
+#else
+#define MAY_RELEASE (lease == my)
+#endif
 #define FORBIDDEN ((mode == CREATE && is_there) || (mode == IF_VERSION && (!is_there || v != want)))
 
 proctype Import(byte id) ALSO_THE_PROBE
@@ -194,7 +209,9 @@ proctype Import(byte id) ALSO_THE_PROBE
     fi;
     do
     :: attempt >= limit ->
+#if PROBE
         HOLDS(PROGRESS, id < WORKERS || is_done);
+#endif
         break
     :: attempt < limit && !is_done ->
         attempt++;
@@ -251,9 +268,10 @@ proctype Import(byte id) ALSO_THE_PROBE
         if :: fence == tok && nonce == my :: else -> goto release fi; /* fl_fence_is_mine */
 #endif
 load:   /* FETCH, PARSE, RENEW */
-#if WITHOUT == RENEW_COMPARE
-        atomic { HOLDS(OWN_LEASE_ONLY, lease == my || lease == 0) }
-#endif
+        if
+        :: atomic { MAY_RENEW -> HOLDS(OWN_LEASE_ONLY, lease == my) }
+        :: atomic { !(MAY_RENEW) }
+        fi;
         /* COMMIT */
         atomic {
             awaits[id] = my; reply[id] = 0; in_flight++;
@@ -276,11 +294,12 @@ load:   /* FETCH, PARSE, RENEW */
         fi;
         atomic { awaits[id] = 0; reply[id] = 0 }
 release: /* RELEASE */
-#if WITHOUT == RELEASE_COMPARE
-        atomic { HOLDS(OWN_LEASE_ONLY, lease == my || lease == 0); last_lease = lease; lease = 0 }
-#else
-        atomic { if :: lease == my -> last_lease = my; lease = 0 :: else fi }
-#endif
+        atomic {
+            if
+            :: MAY_RELEASE -> HOLDS(OWN_LEASE_ONLY, lease == my); last_lease = lease; lease = 0
+            :: else
+            fi
+        }
 next:   atomic {
             v = 0; f = 0; tok = 0; my = 0; mode = 0; want = 0; is_there = false;
             if :: id < WORKERS -> is_done = false :: else fi /* its next attempt is another import */
