@@ -17,8 +17,10 @@ PKGS       := libuv hiredis libpq libcjson nettle inih
 PKG_PACKAGES := libuv1-dev libhiredis-dev libpq-dev libcjson-dev nettle-dev libinih-dev
 WARNINGS   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 WERROR     := $(if $(CI),-Werror)
-SAN_asan   := -fsanitize=address -fno-omit-frame-pointer
-SAN_ubsan  := -fsanitize=undefined -fno-sanitize-recover=all
+# gcc's runtimes are linked in, as clang's are: each start of a test program is a quarter faster.
+STATIC_SAN  = $(if $(findstring clang,$(CC)),,-static-lib$(1))
+SAN_asan   := -fsanitize=address -fno-omit-frame-pointer $(call STATIC_SAN,asan)
+SAN_ubsan  := -fsanitize=undefined -fno-sanitize-recover=all $(call STATIC_SAN,ubsan)
 SAN_test   := $(SAN_asan) $(SAN_ubsan)
 SAN_tsan   := -fsanitize=thread
 OPT_release  := -O2 -g
@@ -46,7 +48,7 @@ TEST_LIBS   = $(FL_LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 SOURCES   := $(wildcard src/base/*.c src/core/*.c src/core/formats/*.c src/io/*.c src/app/*.c src/cli/*.c)
 GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c $(B)/gen/rights.c
 OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(GENERATED:.c=.o)
-LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
+LIBRARY   := $(B)/libfenceline.a
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
@@ -89,6 +91,11 @@ $(B)/gen/lua.c: tools/embed-lua $(sort $(wildcard lua/*.lua))
 $(B)/gen/rights.c: tools/embed-text config/roles.sql config/redis.acl
 	@mkdir -p $(@D)
 	$(Q)tools/embed-text fl_roles_sql=config/roles.sql fl_redis_acl=config/redis.acl > $@
+
+# All but main. Thin, so that a test program links in no time what it needs.
+$(LIBRARY): $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
+	@rm -f $@
+	$(Q)ar rcsT $@ $^
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
@@ -169,13 +176,16 @@ TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/tes
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
 
+# These take longest, and should not begin when all others have ended.
+LONG := $(patsubst %,build/test/integration/test_%,worker_faults bad_servers queue_faults race lost_replies)
+
 check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tools/setup check
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
-	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
+	@tests/run -j $$((2 * $(shell nproc))) $(LONG) $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
 	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_*
+	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* build/test/unit/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -209,7 +219,7 @@ fuzz-diff: all ## N generated files from SEED on, as our readers of SubRip and W
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs
-	@tests/run build/$@/unit/test_* build/$@/integration/test_*
+	@ASAN_OPTIONS=detect_leaks=1 tests/run build/$@/unit/test_* build/$@/integration/test_*
 
 coverage: ## line coverage of the tests, as a figure
 	@rm -rf build/coverage && $(MAKE) --no-print-directory $(PARALLEL) VARIANT=coverage programs

@@ -668,7 +668,7 @@ static void create_database(struct services_state *state, const char *from, char
     char sql[160];
     snprintf(name, sizeof name, "test_%u", ++state->databases);
     /* Names cannot be parameters; both are made here, of letters, digits and underscores. */
-    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s", name, from);
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy", name, from);
     postgres_dsn(state->postgres.port, "postgres", admin_dsn);
     PGconn *conn = db_open(admin_dsn);
     db_exec(conn, sql);
