@@ -28,6 +28,7 @@
     X(export)                                                                                                \
     X(json)                                                                                                  \
     X(manifest)                                                                                              \
+    X(lines)                                                                                                 \
     X(names)                                                                                                 \
     X(settings)                                                                                              \
     X(lease)                                                                                                 \
