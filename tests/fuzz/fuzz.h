@@ -34,6 +34,7 @@
     X(lease)                                                                                                 \
     X(registry)                                                                                              \
     X(queue)                                                                                                 \
+    X(locks)                                                                                                 \
     X(times)                                                                                                 \
     X(urls)                                                                                                  \
     X(print)
@@ -51,6 +52,9 @@ void fuzz_fail(const char *file, int line, const char *condition, const char *fo
 
 /* Valid UTF-8 without NUL, by this folder's own decoder. */
 bool fuzz_is_text(struct fl_slice text);
+
+/* UTF-8 without control characters. */
+bool fuzz_is_plain(struct fl_slice text);
 
 /* An episode id: 1 to 255 bytes of UTF-8 without control characters. */
 bool fuzz_is_id(struct fl_slice text);
