@@ -2,6 +2,7 @@
 #include "fuzz_server.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -183,6 +184,7 @@ struct fuzz_server *fuzz_server_start(struct fl_slice input)
                  (int)getpid());
         snprintf(server.address.shown, sizeof server.address.shown, "%s", server.address.host);
         remove_socket();
+        signal(SIGPIPE, SIG_IGN); /* as main() has it */
         FUZZ_CHECK(uv_loop_init(&server.loop) == 0 && uv_pipe_init(&server.loop, &server.listener, 0) == 0 &&
                        uv_pipe_bind(&server.listener, server.address.host) == 0 &&
                        uv_listen((uv_stream_t *)&server.listener, 8, on_connection) == 0,
