@@ -49,6 +49,8 @@ LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
+CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/clock.c, \
+                                                      $(wildcard tests/chaos/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
@@ -105,10 +107,23 @@ $(B)/sim/sim: $(B)/tests/sim/main.o $(SIM) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(FL_LIBS)
 
-programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim
+$(B)/chaos/test_%: $(B)/tests/chaos/test_%.o $(CHAOS) $(TEST_LIB) $(LIBRARY) | $(B)/chaos/checker $(B)/chaos/clock.so
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(B)/chaos/checker: $(B)/tests/chaos/checker.o $(B)/tests/chaos/judge.o $(B)/tests/chaos/content.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FL_LIBS)
+
+# Loaded into Redis, which has no sanitizers.
+$(B)/chaos/clock.so: tests/chaos/clock.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CPPFLAGS) -std=c11 $(WARNINGS) -O2 -fPIC -shared -o $@ $<
+
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/chaos/test_chaos $(B)/chaos/test_checker
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/chaos/*.c))
 
 # ---- trying ----
 
