@@ -55,7 +55,7 @@ TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim
+        install uninstall dist clean programs sim chaos
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -150,7 +150,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
-	    build/test/sim/test_sim build/release/sim/test_sim
+	    build/test/sim/test_sim build/release/sim/test_sim build/test/chaos/test_checker build/test/chaos/test_chaos
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -167,6 +167,10 @@ SEED ?= 1
 N    ?= 20000
 sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
 	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
+
+MINUTES ?= 2
+chaos: all build/release/chaos/test_chaos ## real processes under seeded faults for MINUTES, from SEED on; a checker judges all
+	@build/release/chaos/test_chaos $(SEED) $$(($(MINUTES) * 60)) $(if $(V),verbose)
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

@@ -282,7 +282,7 @@ static void read_log(struct judge *judge, PGconn *conn, const char *path, bool i
             judge_line(judge, conn, line);
         else if (strncmp(line, "calm ", 5) == 0)
             judge->calm_after_job = strtoll(line + 5, NULL, 10);
-        else if (strncmp(line, "fault ", 6) == 0)
+        else if (strncmp(line, "fault ", 6) == 0 && strncmp(line, "fault 0 ", 8) != 0)
             printf("  %s", line);
     }
     fclose(file);

@@ -612,7 +612,7 @@ static void begin_fault(struct fault *fault, int64_t now_ms)
                       is_in ? "" : " (not possible now)");
 }
 
-void faults_step(int64_t now_ms)
+static void end_due(int64_t now_ms)
 {
     for (int i = 0; i < plan.next; i++) {
         struct fault *fault = &plan.faults[i];
@@ -621,21 +621,25 @@ void faults_step(int64_t now_ms)
             fault->is_active = false;
         }
     }
-    while (plan.next < plan.count && plan.faults[plan.next].at_ms <= now_ms) {
-        struct fault *fault = &plan.faults[plan.next++];
-        begin_fault(fault, now_ms);
-    }
+}
+
+void faults_step(int64_t now_ms)
+{
+    end_due(now_ms);
+    while (plan.next < plan.count && plan.faults[plan.next].at_ms <= now_ms)
+        begin_fault(&plan.faults[plan.next++], now_ms);
     stage_mend_workers();
 }
 
 void faults_end(void)
 {
-    faults_step(INT64_MAX / 2);
+    end_due(INT64_MAX);
     for (int i = 0; i < PATHS; i++)
         for (int j = 0; j < SERVERS; j++) {
             proxy_disarm_all(&stage.proxies[i][j]);
             proxy_resume(&stage.proxies[i][j]);
         }
+    stage_mend_workers();
 }
 
 void faults_log(FILE *log)

@@ -270,8 +270,7 @@ static void judge_applied(struct replay *replay, const struct event *event, cons
     if (has_effect && (event->version != event->token || !in_transaction(replay, EVENT_EPISODE, JUDGE_NONE)))
         WRONG(replay, 6, "job %" PRId64 " is %s without a version of its own", event->job,
               OUTCOMES[event->outcome]);
-    if ((job->mode == MODE_DELETE) == (event->outcome == IMPORTED) ||
-        (event->outcome == DELETED && job->mode != MODE_DELETE))
+    if (has_effect && (job->mode == MODE_DELETE) != (event->outcome == DELETED))
         WRONG(replay, 6, "job %" PRId64 " is %s against its mode", event->job, OUTCOMES[event->outcome]);
     if (job->mode != MODE_DELETE && content_is_invalid(job->number, job->kind))
         WRONG(replay, 6, "job %" PRId64 " is %s, but its file is invalid", event->job,

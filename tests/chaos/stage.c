@@ -46,6 +46,8 @@ static PGresult *run_sql(size_t count, const char *const *list)
     if (!fenceline.db || PQstatus(fenceline.db) != CONNECTION_OK) {
         db_close(fenceline.db);
         fenceline.db = PQconnectdb(fenceline.dsn);
+        /* We cannot wait for a lock that we hold ourselves, or for a process that we have stopped. */
+        PQclear(PQexec(fenceline.db, "SET lock_timeout = '60ms'"));
     }
     return PQexecParams(fenceline.db, list[0], (int)count - 1, NULL, list + 1, NULL, NULL, 0);
 }
@@ -228,6 +230,8 @@ static void prepare_database(void)
             "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'chaos') THEN"
             " CREATE ROLE chaos LOGIN IN ROLE fenceline_worker, fenceline_operator; END IF; END $$");
     db_exec(fenceline.db, CHAOS_AUDIT_SQL);
+    db_close(fenceline.db); /* from here on run_sql connects */
+    fenceline.db = NULL;
 }
 
 /* ---- workers ---- */
