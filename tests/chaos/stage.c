@@ -41,11 +41,18 @@ static const char *const SETTINGS[] = {
 
 /* ---- SQL ---- */
 
+static void drop_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
 static PGresult *run_sql(size_t count, const char *const *list)
 {
     if (!fenceline.db || PQstatus(fenceline.db) != CONNECTION_OK) {
         db_close(fenceline.db);
         fenceline.db = PQconnectdb(fenceline.dsn);
+        PQsetNoticeProcessor(fenceline.db, drop_notice, NULL);
         /* We cannot wait for a lock that we hold ourselves, or for a process that we have stopped. */
         PQclear(PQexec(fenceline.db, "SET lock_timeout = '60ms'"));
     }
