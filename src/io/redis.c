@@ -341,8 +341,20 @@ static void log_in(struct fl_redis *redis)
         fl_redis_send(redis, 2, select, NULL, on_login, redis);
 }
 
+/* hiredis answers what is in flight before it says that the connection is gone. What such an answer sends on
+ * it would be dropped without a word, and its callback never called. */
+static bool is_ending(const redisAsyncContext *context)
+{
+    return context->c.flags & (REDIS_DISCONNECTING | REDIS_FREEING);
+}
+
 fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err)
 {
+    if (redis->context && is_ending(redis->context)) {
+        if (err)
+            *err = redis->why;
+        return FL_UNAVAILABLE;
+    }
     if (redis->context)
         return FL_OK;
     const struct fl_redis_address *address = redis->address;
