@@ -169,8 +169,8 @@ sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME
 	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
 
 MINUTES ?= 2
-chaos: all build/release/chaos/test_chaos ## real processes under seeded faults for MINUTES, from SEED on; a checker judges all
-	@build/release/chaos/test_chaos $(SEED) $$(($(MINUTES) * 60)) $(if $(V),verbose)
+chaos: all build/release/chaos/test_chaos ## real processes under seeded faults for MINUTES, from SEED on; MUTANT=NAME as in sim
+	@MUTANT=$(MUTANT) build/release/chaos/test_chaos $(SEED) $$(($(MINUTES) * 60)) $(if $(V),verbose)
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

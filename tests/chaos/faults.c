@@ -85,8 +85,6 @@ static bool stop_worker(struct fault *fault)
         return false;
     worker->is_stopped = true;
     process_signal(worker->process, SIGSTOP);
-    if (fault->b % 3 == 0) /* an operator sees it */
-        load_break(fault->b % 2 == 0);
     return true;
 }
 
@@ -116,9 +114,24 @@ static void continue_client(struct fault *fault)
     kill(fault->pid, SIGCONT);
 }
 
+/* A claim lasts for milliseconds: a worker is stopped in the middle of one, and an operator does not like it.
+ */
 static bool break_claim(struct fault *fault)
 {
-    return load_break(fault->kind->number != 0);
+    enum { TRIES = 12 };
+    struct worker *worker = worker_of(fault);
+    bool is_started = false;
+    if (worker->is_killed || worker->is_stopped || process_ended(worker->process, 0))
+        return false;
+    for (int i = 0; i < TRIES && !is_started; i++) {
+        process_signal(worker->process, SIGSTOP);
+        is_started = load_break(worker->process->pid, fault->kind->number != 0);
+        if (!is_started)
+            process_signal(worker->process, SIGCONT);
+        process_sleep_ms(i % 4);
+    }
+    worker->is_stopped = is_started;
+    return is_started;
 }
 
 /* ---- the network ---- */
@@ -205,7 +218,7 @@ static bool arm_rule(struct fault *fault)
                                                  .direction = is_answer ? PROXY_TO_CLIENT : PROXY_TO_SERVER,
                                                  .action = action,
                                                  .pattern = draw_pattern(fault, is_answer, sha1),
-                                                 .nth = 1 + (unsigned)(fault->b >> 4) % 4,
+                                                 .nth = 1 + (unsigned)(fault->b >> 4) % 2,
                                                  .reset = (fault->b >> 6) % 2,
                                              });
     return true;
@@ -328,10 +341,10 @@ static bool start_replica(struct fault *fault)
     if (stage_redis_say(replica, "REPLICAOF 127.0.0.1 %d", (int)stage.redis[stage.primary].port))
         for (int i = 0; i < 100 && !is_linked; i++) {
             process_sleep_ms(10);
-            is_linked = stage_redis_say(
-                replica, "EVAL %s 0",
-                "if redis.call('TIME') and redis.call('ROLE')[4] == 'connected' then return 1 "
-                "end return redis.error_reply('ERR not yet')");
+            is_linked = stage_redis_say(replica, "EVAL %s 0",
+                                        "if string.find(redis.call('INFO', 'replication'), "
+                                        "'master_link_status:up', 1, true) then return 1 end"
+                                        " return redis.error_reply('ERR not yet')");
         }
     if (is_linked && stage_redis_say(replica, "REPLICAOF NO ONE"))
         return true;
@@ -495,13 +508,13 @@ static const struct kind KINDS[] = {
     {"SIGSTOP a worker briefly", 4, 50, 900, ANYWHERE, stop_worker, continue_worker, 0, NULL},
     {"SIGKILL an import or enqueue", 4, 0, 0, ANYWHERE, kill_client, NULL, 0, NULL},
     {"SIGSTOP an import or enqueue", 4, 200, 3000, ANYWHERE, stop_client, continue_client, 0, NULL},
-    {"locks break", 10, 0, 0, ANYWHERE, break_claim, NULL, 0, NULL},
-    {"locks break --cancel-job", 4, 0, 0, ANYWHERE, break_claim, NULL, 1, NULL},
-    {"cut before a message", 8, 100, 1500, ANYWHERE, arm_rule, end_rule, PROXY_CUT_BEFORE, NULL},
-    {"cut after a message", 8, 100, 1500, ANYWHERE, arm_rule, end_rule, PROXY_CUT_AFTER, NULL},
-    {"swallow the answer, cut", 8, 100, 1500, ANYWHERE, arm_rule, end_rule, PROXY_CUT_REPLY, NULL},
-    {"half-close before a message", 6, 100, 1500, ANYWHERE, arm_rule, end_rule, PROXY_END_BEFORE, NULL},
-    {"hold a message", 6, 100, 3000, ANYWHERE, arm_rule, end_rule, PROXY_HOLD, NULL},
+    {"locks break", 8, 300, 1800, ANYWHERE, break_claim, continue_worker, 0, NULL},
+    {"locks break --cancel-job", 4, 300, 1800, ANYWHERE, break_claim, continue_worker, 1, NULL},
+    {"cut before a message", 8, 400, 2500, ANYWHERE, arm_rule, end_rule, PROXY_CUT_BEFORE, NULL},
+    {"cut after a message", 8, 400, 2500, ANYWHERE, arm_rule, end_rule, PROXY_CUT_AFTER, NULL},
+    {"swallow the answer, cut", 8, 400, 2500, ANYWHERE, arm_rule, end_rule, PROXY_CUT_REPLY, NULL},
+    {"half-close before a message", 6, 400, 2500, ANYWHERE, arm_rule, end_rule, PROXY_END_BEFORE, NULL},
+    {"hold a message", 6, 400, 3000, ANYWHERE, arm_rule, end_rule, PROXY_HOLD, NULL},
     {"delay a path", 4, 200, 2500, ANYWHERE, delay_proxy, end_delay, 0, NULL},
     {"silence on a path", 3, 200, 3000, ANYWHERE, silence_proxy, resume_proxy, 0, NULL},
     {"connections refused on a path", 3, 100, 1500, ANYWHERE, refuse_proxy, resume_proxy, 0, NULL},

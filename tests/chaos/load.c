@@ -162,9 +162,10 @@ static void retry_one(void)
 
 /* ---- clients ---- */
 
-static struct client *free_client(void)
+/* The first one is the operator's. */
+static struct client *free_client(bool is_break)
 {
-    for (int i = 0; i < LOAD_CLIENTS; i++)
+    for (int i = is_break ? 0 : 1; i < LOAD_CLIENTS; i++)
         if (!load.clients[i].process)
             return &load.clients[i];
     return NULL;
@@ -219,10 +220,15 @@ static void start_import(struct client *client, bool is_enqueue)
         free(paths[i]);
 }
 
-bool load_break(bool cancel_job)
+bool load_break(int pid, bool cancel_job)
 {
-    struct client *client = free_client();
-    char *episode = stage_value("SELECT episode_id FROM fenceline.open_claims ORDER BY random() LIMIT 1");
+    struct client *client = free_client(true);
+    char text[24];
+    snprintf(text, sizeof text, "%d", pid);
+    char *episode =
+        stage_value("SELECT c.episode_id FROM fenceline.open_claims c JOIN fenceline.episodes e USING"
+                    " (episode_id) WHERE e.holder LIKE '%:' || $1 ORDER BY random() LIMIT 1",
+                    text);
     bool is_started = client && episode;
     if (is_started) {
         launch(client,
@@ -329,7 +335,7 @@ void load_step(int64_t open_target)
 {
     int64_t now_ms = process_now_ms();
     load_collect();
-    struct client *client = free_client();
+    struct client *client = free_client(false);
     if (client && now_ms >= load.next_client_ms) {
         int kind = below(10);
         load.next_client_ms = now_ms + below(160);

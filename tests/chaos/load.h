@@ -18,8 +18,8 @@ void load_start(uint64_t seed, FILE *log);
 /* A little more of it; keeps open_target jobs open. */
 void load_step(int64_t open_target);
 
-/* Breaks the claim of whoever holds some episode now, by `fenceline locks break`. false: nobody holds one. */
-bool load_break(bool cancel_job);
+/* Breaks one of the claims that a process holds now, by `fenceline locks break`. false: it holds none. */
+bool load_break(int pid, bool cancel_job);
 
 /* The process of a client that runs, chosen by a number; -1 = none. is_killed: do not expect an answer. */
 int load_pick_client(uint64_t random, bool is_killed);

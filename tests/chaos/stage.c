@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "mutants.h"
 
 enum { START_MS = 20000, POLL_MS = 10, ANSWER_MS = 1000 };
 
@@ -237,6 +238,8 @@ static void prepare_database(void)
             "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'chaos') THEN"
             " CREATE ROLE chaos LOGIN IN ROLE fenceline_worker, fenceline_operator; END IF; END $$");
     db_exec(fenceline.db, CHAOS_AUDIT_SQL);
+    if (getenv("MUTANT") && getenv("MUTANT")[0])
+        mutants_apply(getenv("MUTANT"));
     db_close(fenceline.db); /* from here on run_sql connects */
     fenceline.db = NULL;
 }

@@ -25,7 +25,7 @@ enum {
     CHECK_MS = 22000,
     ROUND_MS = 90000,
     SHORTEST_ROUND_MS = 5000,
-    OPEN_JOBS = 120,
+    OPEN_JOBS = 300,
     CALM_JOBS = 96,
     STILL_MS = 60000,
     TICK_MS = 4,
