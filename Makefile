@@ -51,6 +51,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard te
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
 CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/clock.c, \
                                                       $(wildcard tests/chaos/*.c)))
+CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
@@ -120,10 +121,33 @@ $(B)/chaos/clock.so: tests/chaos/clock.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CPPFLAGS) -std=c11 $(WARNINGS) -O2 -fPIC -shared -o $@ $<
 
-programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/chaos/test_chaos $(B)/chaos/test_checker
+# The same cases on simulated and on real servers.
+$(B)/contract/test_contract_sim: $(B)/tests/contract/test_contract_sim.o $(CONTRACT) $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/contract/test_contract_real: $(B)/tests/contract/test_contract_real.o $(CONTRACT) $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# Memory that is not there: in front of the production code alone (tests/faults/test_allocation_faults.c).
+ALLOCATION_WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+$(B)/faults/test_port_faults: $(B)/tests/faults/test_port_faults.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(B)/faults/test_allocation_faults: $(B)/tests/faults/test_allocation_faults.o $(SIM) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) $(ALLOCATION_WRAP) -o $@ $^ $(TEST_LIBS)
+
+programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
+          $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
+          $(B)/chaos/test_chaos $(B)/chaos/test_checker
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/chaos/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c \
+                                                             tests/chaos/*.c))
 
 # ---- trying ----
 
@@ -140,7 +164,7 @@ stop: ## end the servers of `make run`
 # ---- testing ----
 
 # One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
-TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim && \
+TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim build/release/faults/test_port_faults && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
@@ -150,7 +174,9 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/unit/test_* build/test/integration/test_* \
-	    build/test/sim/test_sim build/release/sim/test_sim build/test/chaos/test_checker build/test/chaos/test_chaos
+	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
+	    build/test/faults/test_* build/release/faults/test_port_faults \
+	    build/test/chaos/test_checker build/test/chaos/test_chaos
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs

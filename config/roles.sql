@@ -100,6 +100,7 @@ GRANT EXECUTE ON FUNCTION
     fenceline.describe,   -- judge calls these two as the caller
     fenceline.shell_word,
     -- the queue
+    fenceline.warm_up,
     fenceline.enqueue_jobs,
     fenceline.dispatch_jobs,
     fenceline.dispatched_jobs,

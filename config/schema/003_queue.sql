@@ -162,37 +162,32 @@ COMMENT ON FUNCTION fenceline.enqueue IS
     'Enqueues one import for the workers, in the caller''s transaction. Returns the job id';
 
 -- Hands jobs to a dispatcher: at most so many of each priority that are due, none behind an older job for the same
--- document that is on its way. The last row has no job: due_in_ms tells when the next scheduled one is due, and
--- more whether jobs that are due were left.
+-- document that is on its way. The last row has no job: due_in_ms tells when the next scheduled one is due.
 CREATE FUNCTION fenceline.dispatch_jobs(high integer, normal integer, low integer)
-RETURNS TABLE (id bigint, level smallint, due_in_ms bigint, more boolean) LANGUAGE plpgsql AS $$
-DECLARE
-    room integer[] := ARRAY[high, normal, low];
-    taken bigint;
+RETURNS TABLE (id bigint, level smallint, due_in_ms bigint) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true); -- a mark that is lost is made again
-    more := false;
-    FOR p IN -1 .. 1 LOOP
-        RETURN QUERY
-        WITH ready AS (
-            SELECT j.job_id
-              FROM fenceline.jobs j
-             WHERE coalesce(j.outcome, 'waiting') = 'waiting' AND j.dispatched_at IS NULL AND j.queued AND j.priority = p
-               AND coalesce(j.not_before, '-infinity') <= clock_timestamp()
-               AND NOT EXISTS (
-                   SELECT FROM fenceline.jobs o
-                    WHERE o.episode_id = j.episode_id AND o.kind = j.kind AND coalesce(o.outcome, 'open') = 'open'
-                      AND o.queued AND o.job_id < j.job_id AND o.priority <= j.priority
-                      AND (o.dispatched_at IS NOT NULL OR coalesce(o.not_before, '-infinity') <= clock_timestamp()))
-             ORDER BY coalesce(j.not_before, '-infinity'), j.job_id
-             LIMIT room[p + 2]
-               FOR UPDATE SKIP LOCKED)
-        UPDATE fenceline.jobs j SET dispatched_at = clock_timestamp()
-          FROM ready WHERE j.job_id = ready.job_id
-     RETURNING j.job_id, j.priority, NULL::bigint, false;
-        GET DIAGNOSTICS taken = ROW_COUNT;
-        more := more OR taken >= room[p + 2];
-    END LOOP;
+    RETURN QUERY
+    WITH ready AS (
+        SELECT r.job_id
+          FROM (VALUES (-1, high), (0, normal), (1, low)) AS l (p, room),
+               LATERAL (
+                   SELECT j.job_id
+                     FROM fenceline.jobs j
+                    WHERE coalesce(j.outcome, 'waiting') = 'waiting' AND j.dispatched_at IS NULL AND j.queued
+                      AND j.priority = l.p AND coalesce(j.not_before, '-infinity') <= clock_timestamp()
+                      AND NOT EXISTS (
+                          SELECT FROM fenceline.jobs o
+                           WHERE o.episode_id = j.episode_id AND o.kind = j.kind AND coalesce(o.outcome, 'open') = 'open'
+                             AND o.queued AND o.job_id < j.job_id AND o.priority <= j.priority
+                             AND (o.dispatched_at IS NOT NULL
+                                  OR coalesce(o.not_before, '-infinity') <= clock_timestamp()))
+                    ORDER BY coalesce(j.not_before, '-infinity'), j.job_id
+                    LIMIT l.room
+                      FOR UPDATE SKIP LOCKED) r)
+    UPDATE fenceline.jobs j SET dispatched_at = clock_timestamp()
+      FROM ready WHERE j.job_id = ready.job_id
+ RETURNING j.job_id, j.priority, NULL::bigint;
     id := NULL;
     level := NULL;
     SELECT min(extract(epoch FROM next.at - clock_timestamp()) * 1000)::bigint INTO due_in_ms
@@ -222,6 +217,30 @@ BEGIN
      WHERE j.job_id = u.id AND j.outcome IS NULL
  RETURNING j.job_id, j.episode_id, j.kind, j.mode, j.if_version, j.source, j.body, j.format, j.strict, j.repair,
            j.attempts, j.deaths;
+END $$;
+
+-- A session plans each statement at its first use, and that takes ten times as long as an import. A worker's session calls
+-- this when it opens: all is used once, on an episode and a job of its own, and taken back.
+CREATE FUNCTION fenceline.warm_up() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    me text := 'fenceline warm-up ' || pg_backend_pid();
+    chapters bigint := -2 * pg_backend_pid();
+    transcript bigint := chapters + 1;
+BEGIN
+    PERFORM set_config('lock_timeout', '100', true); -- a session that has to wait for a table is better cold than late
+    PERFORM fenceline.dispatch_jobs(0, 0, 0);
+    INSERT INTO fenceline.episodes (episode_id) VALUES (me);
+    INSERT INTO fenceline.jobs (job_id, episode_id, kind, source) OVERRIDING SYSTEM VALUE
+    VALUES (chapters, me, 'chapters', me), (transcript, me, 'transcript', me);
+    PERFORM fenceline.begin_jobs(ARRAY[chapters, transcript], me);
+    PERFORM fenceline.claim_episodes(ARRAY[me], ARRAY[0], ARRAY[0], ARRAY[1], ARRAY[me], me, ARRAY[chapters]);
+    PERFORM fenceline.commit_chapters(chapters, me, 1, 0, me, ARRAY[0, 0, 0], '', 'chapters-json', '[]', ARRAY[0], ARRAY[0],
+                                      ARRAY[me], ARRAY[me], ARRAY[me], ARRAY[true], ARRAY['{}']);
+    PERFORM fenceline.commit_transcript(transcript, me, 1, 1, me, ARRAY[0, 0, 0], '', 'vtt', '[]', ARRAY[0], ARRAY[0],
+                                        ARRAY[me], ARRAY[me]);
+    RAISE 'taken back' USING ERRCODE = 'FL000';
+EXCEPTION WHEN SQLSTATE 'FL000' OR lock_not_available THEN
+    NULL;
 END $$;
 
 -- A job with which a worker died is counted before it is begun again, since the count could not be written after.

@@ -13,6 +13,7 @@ ALTER FUNCTION fenceline.commit_delete SECURITY DEFINER SET search_path = pg_cat
 ALTER FUNCTION fenceline.decide_job SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.dispatch_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.dispatched_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION fenceline.warm_up SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.begin_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.begin_suspect SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.postpone_job SECURITY DEFINER SET search_path = pg_catalog, pg_temp;

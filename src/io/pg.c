@@ -23,6 +23,7 @@ enum { TICK_MS = 250, SETUP_STATEMENTS = 3 };
 static const char SETUP_SQL[] =
     "SELECT set_config('search_path', 'pg_catalog', false), set_config('enable_seqscan', 'off', false),"
     " set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false),"
     " set_config('jit', 'off', false), set_config('client_encoding', 'UTF8', false),"
     " set_config('standard_conforming_strings', 'on', false),"
     " set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
@@ -151,14 +152,15 @@ static void set_up(struct fl_pg *pg)
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1 ||
         PQsendQueryParams(pg->conn, SETUP_SQL, 2, NULL, values, NULL, NULL, 0) != 1 ||
         PQsendQueryParams(pg->conn, IDENTITY_SQL, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
-        PQsendQueryParams(pg->conn, fl_pg_schema_version_sql(), 0, NULL, NULL, NULL, NULL, 0) != 1) {
+        PQsendQueryParams(pg->conn, fl_pg_schema_version_sql(), 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+        (pg->warm_up && PQsendQueryParams(pg->conn, pg->warm_up, 0, NULL, NULL, NULL, NULL, 0) != 1)) {
         fail(pg, "could not set up the session");
         return;
     }
     memset(pg->prepares, -1, sizeof pg->prepares);
     pg->setup_err.code = FL_OK;
     pg->backend_pid = 0;
-    pg->sent_count = SETUP_STATEMENTS;
+    pg->sent_count = SETUP_STATEMENTS + (pg->warm_up ? 1 : 0);
     fl_pg_send(pg);
 }
 
@@ -246,6 +248,8 @@ static void read_setup(struct fl_pg *pg, const PGresult *result)
     ExecStatusType status = PQresultStatus(result);
     if (pg->setup_err.code != FL_OK || status == PGRES_PIPELINE_ABORTED)
         return;
+    if (pg->result_count >= SETUP_STATEMENTS)
+        return; /* what hinders the warm-up hinders the first batch too, which tells it */
     if (status != PGRES_TUPLES_OK || PQntuples(result) != 1) {
         fl_pg_result_error(&pg->setup_err, result);
         return;
@@ -260,7 +264,9 @@ static void read_setup(struct fl_pg *pg, const PGresult *result)
 
 static void deliver(struct fl_pg *pg, const PGresult *result)
 {
-    int prepared_id = pg->prepares[pg->result_count];
+    /* One more than was sent: the sync commits what stood outside of BEGIN and COMMIT, and that was refused.
+     */
+    int prepared_id = pg->result_count < pg->sent_count ? pg->prepares[pg->result_count] : -1;
     if (pg->state == FL_PG_SETUP)
         read_setup(pg, result);
     if (pg->state != FL_PG_BUSY)
@@ -315,7 +321,7 @@ static bool take_result(struct fl_pg *pg)
         return true;
     }
     bool is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
-    if (!is_sync && !pg->got_result && pg->result_count < pg->sent_count)
+    if (!is_sync && !pg->got_result)
         deliver(pg, result);
     if (!is_sync)
         pg->got_result = true;

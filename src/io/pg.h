@@ -32,7 +32,8 @@ struct fl_pg_events {
     void *owner;
     /* Connected, set up, and idle: give it a batch, or not. Also after each batch. */
     void (*idle)(void *owner, struct fl_pg *pg);
-    /* Result number `index` of the batch (statements in the order they were sent). Borrowed. */
+    /* Result number `index` of the batch (statements in the order they were sent). Borrowed. One more, with
+     * an error, if what stood outside of BEGIN and COMMIT could not be committed in the end. */
     void (*result)(void *owner, struct fl_pg *pg, int index, const PGresult *result);
     /* The batch is over: FL_OK = every result was delivered and the server is in sync. FL_LOST = the
      * connection broke or timed out; what was not delivered is unknown. The connection is closed then. */
@@ -63,6 +64,7 @@ struct fl_pg {
     int32_t backend_pid;
     int64_t backend_start_us;
     struct fl_err setup_err; /* why this session cannot be used */
+    const char *warm_up; /* SQL that a new session runs first, whatever comes of it; NULL: none. Borrowed */
 };
 
 /* A closed connection; opens nothing. dsn and name are borrowed. dsn "" = libpq's own PG* variables; name is

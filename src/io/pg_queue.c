@@ -140,8 +140,8 @@ void fl_pg_queue_postpone(struct fl_pg_store *store, struct fl_queue_postpone *p
 static const Oid DISPATCH_TYPES[] = {FL_OID_INT8, FL_OID_INT8, FL_OID_INT8};
 static const struct fl_pg_statement DISPATCH = {
     "fl_dispatch",
-    "SELECT id, level, due_in_ms, more FROM fenceline.dispatch_jobs($1::integer, $2::integer, $3::integer)",
-    3, DISPATCH_TYPES};
+    "SELECT id, level, due_in_ms FROM fenceline.dispatch_jobs($1::integer, $2::integer, $3::integer)", 3,
+    DISPATCH_TYPES};
 
 static void bind_dispatch(const struct fl_pg_call *call, struct fl_pg_params *params)
 {
@@ -155,12 +155,17 @@ static void read_dispatch(struct fl_pg_call *call, const PGresult *result)
     struct fl_queue_dispatch *dispatch = (struct fl_queue_dispatch *)call;
     int last = PQntuples(result) - 1;
     FL_ASSERT(last >= 0 && (size_t)last <= sizeof dispatch->jobs / sizeof *dispatch->jobs);
-    for (int row = 0; row < last; row++)
+    int64_t taken[FL_PRIORITY_COUNT] = {0};
+    for (int row = 0; row < last; row++) {
         dispatch->jobs[row] =
             (struct fl_queue_id){fl_pg_int64(result, row, 0), (enum fl_priority)fl_pg_int64(result, row, 1)};
+        taken[dispatch->jobs[row].priority - FL_PRIORITY_HIGH]++;
+    }
     dispatch->count = (size_t)last;
     dispatch->due_in_ms = PQgetisnull(result, last, 2) ? FL_NEVER_MS : fl_pg_int64(result, last, 2);
-    dispatch->more = fl_pg_bool(result, last, 3);
+    dispatch->more = false;
+    for (int i = 0; i < FL_PRIORITY_COUNT; i++)
+        dispatch->more = dispatch->more || taken[i] >= dispatch->room[i];
 }
 
 void fl_pg_queue_dispatch(struct fl_pg_store *store, struct fl_queue_dispatch *dispatch,

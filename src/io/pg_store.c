@@ -205,8 +205,10 @@ static void open_one_more(struct fl_pg_store *store)
         if (state == FL_PG_CLOSED && !closed)
             closed = &store->lanes[i];
     }
-    if (closed && !too_early)
-        fl_pg_open(&closed->pg);
+    if (!closed || too_early)
+        return;
+    closed->pg.warm_up = store->stays_open ? "SELECT fenceline.warm_up()" : NULL;
+    fl_pg_open(&closed->pg);
 }
 
 static void dispatch(uv_prepare_t *handle)

@@ -28,6 +28,7 @@ static const struct {
     {"evalsha", "sha1 0"},
     {"exists", "K"},
     {"get", "K"},
+    {"getrange", "K 0 1"},
     {"hdel", "K field"},
     {"hexists", "K field"},
     {"hget", "K field"},

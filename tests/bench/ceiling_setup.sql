@@ -2,7 +2,7 @@
 -- cost nothing. Parameters :count.
 DROP SEQUENCE IF EXISTS bench_next;
 CREATE SEQUENCE bench_next CACHE 50;
-TRUNCATE fenceline.episodes, fenceline.jobs, fenceline.job_attempts, fenceline.documents, fenceline.chapters,
+TRUNCATE fenceline.episodes, fenceline.jobs, fenceline.job_attempts, fenceline.lost_claims, fenceline.documents, fenceline.chapters,
     fenceline.transcript_segments RESTART IDENTITY;
 INSERT INTO fenceline.episodes (episode_id, fence, nonce)
 SELECT 'bench' || n, 1, repeat('0', 32) FROM generate_series(1, :count) n;

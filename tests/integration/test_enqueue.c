@@ -524,7 +524,8 @@ static void test_cut_connections(void **state)
     use_proxy();
     write_manifest(2100);
     for (size_t i = 0; i < sizeof CUTS / sizeof *CUTS; i++) {
-        db_exec(fenceline.db, "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts");
+        db_exec(fenceline.db,
+                "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts, fenceline.lost_claims");
         int rule = proxy_arm(&proxy, &(struct proxy_rule){.direction = PROXY_TO_SERVER,
                                                           .action = CUTS[i].action,
                                                           .pattern = CUTS[i].pattern,
@@ -720,7 +721,8 @@ static void test_wait_for_refusals(void **state)
         int exit_code;
     } CASES[] = {{"invalid", 4}, {"failed", 1}, {"cancelled", 1}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        db_exec(fenceline.db, "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts");
+        db_exec(fenceline.db,
+                "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts, fenceline.lost_claims");
         struct process *enqueue = start_waiting(2, NULL);
         decide("c0", CASES[i].outcome, "c0: for a reason");
         process_wait_for_output(enqueue, "c0: for a reason", 5000); /* at once, not in the end */
@@ -728,7 +730,8 @@ static void test_wait_for_refusals(void **state)
         fenceline_finish_within(enqueue, CASES[i].exit_code, 5000);
         fenceline_assert_not_out(enqueue, "c1");
     }
-    db_exec(fenceline.db, "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts");
+    db_exec(fenceline.db,
+            "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts, fenceline.lost_claims");
     struct process *rejected = start_waiting(1, NULL);
     db_exec(fenceline.db,
             "UPDATE fenceline.jobs SET outcome = 'rejected', message = 'c0: is there', finished_at = now()");
@@ -749,7 +752,8 @@ static void test_wait_with_all_lines(void **state)
     fenceline_assert_out(json, "\"outcome\":\"failed\"");
     fenceline_assert_out(json, "\"message\":\"no luck\"");
 
-    db_exec(fenceline.db, "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts");
+    db_exec(fenceline.db,
+            "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts, fenceline.lost_claims");
     struct process *verbose = start_waiting(1, "--verbose");
     decide("c0", "imported", NULL);
     fenceline_finish_within(verbose, 0, 5000);
@@ -813,7 +817,8 @@ static void test_wait_without_end(void **state)
     fenceline_finish_within(purged, 1, 5000);
     fenceline_assert_err(purged, "job 2 is gone");
 
-    db_exec(fenceline.db, "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts");
+    db_exec(fenceline.db,
+            "TRUNCATE fenceline.jobs, fenceline.episodes, fenceline.job_attempts, fenceline.lost_claims");
     struct process *away = start_waiting(2, NULL);
     assert_false(process_ended(away, 300));
     services_postgres_stop(&fenceline.services, SERVICES_IMMEDIATE);

@@ -143,6 +143,7 @@ static void assert_session_is_told(const char *row, PGconn *blocker)
 {
     int64_t session = db_int(fenceline.db, "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                                            "   AND application_name LIKE 'fenceline worker@%'"
+                                           "   AND query LIKE '%commit_chapters%'"
                                            "   AND datname = current_database()");
     char blocker_pid[ID_BYTES];
     snprintf(blocker_pid, sizeof blocker_pid, "%d", PQbackendPID(blocker));

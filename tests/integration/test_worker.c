@@ -437,9 +437,9 @@ static void test_cancel_after_the_commit_was_sent(void **state)
     db_exec(holder, "BEGIN");
     db_exec(holder, "LOCK TABLE fenceline.chapters IN SHARE MODE");
     int64_t job = fleet_enqueue_chapters("ep1", "quick", 3, "create");
-    const char *const WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
-                                " (SELECT oid FROM pg_database WHERE datname = current_database())";
-    fleet_await(1, WAITING);
+    fleet_await(
+        1, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+           " AND wait_event_type = 'Lock' AND query LIKE '%commit_chapters%' AND pid <> pg_backend_pid()");
     struct process *cancel = fenceline_launch("jobs", "cancel", "1");
     process_ended(cancel, 300); /* it waits for the commit */
     db_exec(holder, "COMMIT");

@@ -67,12 +67,13 @@ static int stop_test(void **state)
 
 /* ---- workers and jobs ---- */
 
+#define BEHIND_PROXIES redis_env, postgres_env, SHORT_LEASE, "FENCELINE_REDIS_TIMEOUT_MS=500"
+
 /* A request that gets no answer is given up soon. */
 static struct process *start_behind_proxies(void)
 {
-    return fleet_start_worker_with((const char *const[]){redis_env, postgres_env, SHORT_LEASE,
-                                                         "FENCELINE_POSTGRES_TIMEOUT_MS=1000",
-                                                         "FENCELINE_REDIS_TIMEOUT_MS=500", NULL});
+    return fleet_start_worker_with(
+        (const char *const[]){BEHIND_PROXIES, "FENCELINE_POSTGRES_TIMEOUT_MS=1000", NULL});
 }
 
 static struct process *start_direct(void)
@@ -152,7 +153,8 @@ static void let_commit(PGconn *conn)
 static void await_held(void)
 {
     fleet_await(1, "SELECT least(count(*), 1) FROM pg_stat_activity WHERE datname = current_database()"
-                   " AND application_name LIKE 'fenceline%' AND wait_event_type = 'Lock'");
+                   " AND application_name LIKE 'fenceline%' AND wait_event_type = 'Lock'"
+                   " AND query LIKE '%commit_chapters%'");
 }
 
 /* ---- cut off from Redis ---- */
@@ -203,7 +205,9 @@ static void test_taken_for_dead(void **state)
 {
     (void)state;
     enum { MORE = 60 };
-    struct process *cut_off = start_behind_proxies();
+    /* It would not give up a commit that waits for a lock before it is taken for dead. */
+    struct process *cut_off = fleet_start_worker_with(
+        (const char *const[]){BEHIND_PROXIES, "FENCELINE_POSTGRES_TIMEOUT_MS=60000", NULL});
     PGconn *held = hold_commits();
     int64_t job = enqueue_one("torn");
     await_held();
@@ -221,6 +225,30 @@ static void test_taken_for_dead(void **state)
     fleet_await_all_decided();
     assert_in_range(count_by(cut_off), MORE, MORE + 1);
     fleet_stop_worker(cut_off);
+    assert_each_once();
+}
+
+/* Longer than any lease and any time after which a worker is dead: but their workers live, so they stay
+ * there. */
+static void test_long_jobs_are_handed_out_once(void **state)
+{
+    (void)state;
+    const char *const env[] = {SHORT_LEASE, "FENCELINE_WORKER_SLOTS=1", NULL};
+    struct process *first = fleet_start_worker_with(env), *second = fleet_start_worker_with(env);
+    db_exec(fenceline.db, "CREATE FUNCTION public.take_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                          "  PERFORM pg_sleep(2.5); RETURN NULL; END $$;"
+                          "CREATE TRIGGER take_long AFTER INSERT ON fenceline.chapters"
+                          "  FOR EACH STATEMENT EXECUTE FUNCTION public.take_long()");
+    int64_t began_ms = process_now_ms();
+    enqueue_many("long", 2); /* one for each */
+    fleet_await_all_decided();
+    assert_true(process_now_ms() - began_ms > 2 * FLEET_DEAD_MS && 2 * FLEET_DEAD_MS > LEASE_MS);
+    assert_int_equal(count_by(first), 1);
+    assert_int_equal(count_by(second), 1);
+    assert_int_equal(db_int(fenceline.db, "SELECT max(attempts) FROM fenceline.jobs"), 1);
+    assert_int_equal(fenceline_count("job_attempts"), 0); /* none of them was taken for dead */
+    fleet_stop_worker(first);
+    fleet_stop_worker(second);
     assert_each_once();
 }
 
@@ -473,6 +501,7 @@ int main(void)
         TEST(test_redis_refuses),
         TEST(test_redis_is_silent),
         TEST(test_taken_for_dead),
+        TEST(test_long_jobs_are_handed_out_once),
         TEST(test_rescuer_loses_its_role),
         TEST(test_postgres_is_silent),
         TEST(test_stranded_worker),

@@ -26,6 +26,13 @@ static char template_dsn[SERVICES_DSN_BYTES];
 static char *usual_binary, *fast_binary;
 static bool is_fast;
 
+/* TEST='test_kill*' build/test/integration/test_x runs those alone. */
+__attribute__((constructor)) static void choose_tests(void)
+{
+    if (getenv("TEST"))
+        cmocka_set_test_filter(getenv("TEST"));
+}
+
 /* The binary */
 
 static char *own_folder(void)

@@ -89,6 +89,7 @@ struct sim_lease {
 struct sim_waiter {
     int process;
     int64_t job_id;
+    int64_t until_us; /* by the clock of Redis */
 };
 
 struct sim_redis_data {
@@ -110,18 +111,19 @@ struct sim_redis {
 struct sim_document {
     bool is_there, is_deleted;
     int64_t version, rank, job_id;
+    int64_t row_count;
     int content; /* as its row says */
     int rows;    /* content of the rows themselves; -1 = none */
 };
 
 struct sim_job {
-    int64_t job_id, rank;
-    int episode, kind; /* 0 chapters, 1 transcript */
+    int64_t job_id, rank; /* job_id 0 = there is none */
+    int episode, kind;    /* 0 chapters, 1 transcript */
     enum fl_mode mode;
     int64_t if_version;
     int content;
     enum fl_outcome outcome;
-    int64_t version;
+    int64_t version, row_count;
     unsigned effects; /* times that it wrote its document */
 };
 
@@ -142,14 +144,29 @@ struct sim_postgres {
     uint64_t last_xid;
     int32_t last_backend;
     int64_t down_until_us;
+    bool holds_commits, refuses_commits; /* for tests/contract: every COMMIT waits; fails */
 };
 
 /* ---- calls: one request of a process to a server, from sending to answer ---- */
 
 enum sim_call_state { SIM_SENT, SIM_WAITING, SIM_ACTIVE, SIM_COMMITTED, SIM_ABORTED, SIM_DONE };
 
+/* What becomes of one call, where a test decides it instead of chance. */
+enum sim_call_fault {
+    SIM_CALL_GOOD,
+    SIM_CALL_UNAVAILABLE, /* no effect, and an answer that says so: this and the next two */
+    SIM_CALL_TRANSIENT,
+    SIM_CALL_FAILED,
+    SIM_CALL_LOST_REQUEST, /* no effect, and nobody knows */
+    SIM_CALL_LOST_REPLY,   /* effect, and nobody knows: the connection breaks */
+    SIM_CALL_SILENT,       /* the same, after a long wait for the answer */
+    SIM_CALL_LATE,         /* given up, and the effect comes late_us later */
+    SIM_CALL_FAULT_COUNT
+};
+
 struct sim_call {
     struct sim_process *process; /* NULL = an operator's */
+    enum sim_call_fault fault;   /* planned */
     uint32_t life;               /* of the process */
     struct fl_request *request;
     bool is_answered; /* the process has its answer, or has given it up */
@@ -157,7 +174,8 @@ struct sim_call {
     enum sim_call_state state;
     enum fl_action_type action;
     uint32_t op;
-    int episode, content;
+    int episode, content, kind;
+    int64_t row_count; /* of the document */
     int64_t job_id;
     struct fl_nonce nonce;
     int64_t token, version, fence, ttl_ms;
@@ -230,6 +248,8 @@ struct sim_ledger {
 struct sim {
     uint64_t seed;
     enum sim_mutant mutant;
+    /* NULL = chance alone; asked for every call of a port. */
+    enum sim_call_fault (*plan)(struct sim *sim, const struct fl_request *request, int64_t *late_us);
     FILE *timeline; /* NULL = none */
     int64_t now_us;
     struct sim_random chance, faults;
@@ -269,6 +289,9 @@ struct sim_call *sim_call_new(struct sim *sim);
 /* The server has answered; the answer travels. */
 void sim_reply(struct sim *sim, struct sim_call *call, fl_status status);
 
+/* What the server knows of the session that a call runs in. */
+struct fl_commit_mark sim_call_mark(const struct sim_call *call);
+
 /* sim_redis.c, sim_postgres.c: a call arrives. */
 void sim_redis_arrive(struct sim *sim, struct sim_call *call);
 void sim_postgres_arrive(struct sim *sim, struct sim_call *call);
@@ -279,7 +302,10 @@ bool sim_redis_delete(struct sim *sim, int episode, const struct fl_nonce *nonce
 bool sim_redis_has(struct sim *sim, int episode);
 void sim_postgres_restart(struct sim *sim, int64_t down_us);
 void sim_postgres_terminate(struct sim *sim, struct sim_call *call);
-const struct sim_call *sim_postgres_find(const struct sim *sim, int32_t backend);
+/* The open transaction of that session, or NULL; what else the mark says is ignored. */
+struct sim_call *sim_postgres_find(struct sim *sim, const struct fl_commit_mark *mark);
+/* The row, or NULL. */
+struct sim_job *sim_postgres_job(struct sim *sim, int64_t job_id);
 
 /* sim_guards.c: which guard of core/fence.c is left out. */
 void sim_leave_out(enum sim_mutant mutant);

@@ -39,19 +39,29 @@ static enum fl_outcome judge(const struct sim *sim, const struct sim_job *job,
     return FL_OUTCOME_OPEN;
 }
 
+struct sim_job *sim_postgres_job(struct sim *sim, int64_t job_id)
+{
+    bool is_there = job_id > 0 && job_id <= SIM_JOBS && sim->postgres.jobs[job_id].job_id != 0;
+    return is_there ? &sim->postgres.jobs[job_id] : NULL;
+}
+
 static struct fl_answer answer_of(const struct sim_job *job)
 {
-    return (struct fl_answer){.outcome = job->outcome, .version = job->version};
+    if (!job)
+        return (struct fl_answer){.outcome = FL_OUTCOME_OPEN};
+    return (struct fl_answer){.outcome = job->outcome, .version = job->version, .row_count = job->row_count};
 }
 
 /* ---- statements without a lock ---- */
 
 static void read(struct sim *sim, struct sim_call *call)
 {
-    const struct sim_job *job = &sim->postgres.jobs[call->job_id];
+    const struct sim_job *job = sim_postgres_job(sim, call->job_id);
     const struct sim_episode *episode = episode_of(sim, call);
+    call->answer.read.job_found = job;
+    if (!job)
+        return;
     const struct sim_document *document = &episode->documents[job->kind];
-    call->answer.read.job_found = true;
     call->answer.read.answer = answer_of(job);
     call->answer.read.rank = job->rank;
     call->answer.read.episode_found = episode->is_there;
@@ -63,12 +73,13 @@ static void read(struct sim *sim, struct sim_call *call)
     call->answer.read.document_rank = sim->mutant == SIM_SUPERSEDED ? 0 : document->rank;
 }
 
-static struct sim_call *find(struct sim *sim, int32_t backend)
+struct sim_call *sim_postgres_find(struct sim *sim, const struct fl_commit_mark *mark)
 {
     for (size_t i = 0; i < sim->call_count; i++) {
         struct sim_call *call = sim->calls[i];
         bool is_open = call->state == SIM_WAITING || call->state == SIM_ACTIVE;
-        if (call->backend == backend && is_open)
+        if (is_open && call->backend == mark->backend_pid &&
+            sim_call_mark(call).backend_start_us == mark->backend_start_us)
             return call;
     }
     return NULL;
@@ -83,36 +94,54 @@ static bool is_over(const struct sim *sim, uint64_t xid)
 }
 
 /* PROTOCOL 6 */
-static void resolve(struct sim *sim, struct sim_call *call)
+static fl_status resolve(struct sim *sim, struct sim_call *call)
 {
+    if (call->mark.xid > sim->postgres.last_xid) /* pg_xact_status refuses to guess */
+        return FL_FAILED;
     bool over = call->mark.xid && is_over(sim, call->mark.xid);
-    struct sim_call *other = over ? NULL : find(sim, call->mark.backend_pid);
+    struct sim_call *other = over ? NULL : sim_postgres_find(sim, &call->mark);
     if (other)
         sim_postgres_terminate(sim, other);
     over = over || !other;
-    call->answer.resolved.answer = answer_of(&sim->postgres.jobs[call->job_id]);
+    call->answer.resolved.answer = answer_of(sim_postgres_job(sim, call->job_id));
     call->answer.resolved.status = call->answer.resolved.answer.outcome != FL_OUTCOME_OPEN
                                        ? FL_RESOLVED_DECIDED
                                    : over ? FL_RESOLVED_NEVER
                                           : FL_RESOLVED_RUNNING;
+    return FL_OK;
 }
 
 /* ---- statements with the lock; what they will leave goes into call->after ---- */
 
-/* PROTOCOL 3 */
-static void claim(struct sim *sim, struct sim_call *call)
+/* PROTOCOL 3: the condition of the UPDATE. */
+static bool may_claim(const struct sim *sim, const struct sim_call *call, const struct sim_episode *episode)
 {
-    const struct sim_episode *episode = episode_of(sim, call);
     bool is_unchanged = episode->version == call->version && episode->fence == call->fence;
     bool is_above = call->token > episode->fence;
     if (sim->mutant == SIM_CLAIM_CONDITION)
         is_unchanged = true;
     if (sim->mutant == SIM_TOKEN_ABOVE_FENCE)
         is_above = true;
-    call->answer.claimed.claimed = is_unchanged && is_above;
-    call->writes_episode = call->answer.claimed.claimed;
+    return episode->is_there && is_unchanged && is_above;
+}
+
+static void claim(struct sim_call *call)
+{
+    call->answer.claimed.claimed = true;
+    call->writes_episode = true;
     call->after.fence = call->token;
     call->after.nonce = call->nonce;
+}
+
+/* PROTOCOL 5 a: the condition of the SELECT FOR UPDATE. */
+static bool may_commit(struct sim *sim, const struct sim_call *call, const struct sim_episode *episode)
+{
+    const struct sim_job *job = sim_postgres_job(sim, call->job_id);
+    bool is_mine = episode->version == call->version && episode->fence == call->token &&
+                   (is_same(&episode->nonce, &call->nonce) || sim->mutant == SIM_NONCE);
+    if (sim->mutant == SIM_COMMIT_CONDITION)
+        is_mine = true;
+    return job && is_mine && job->kind == call->kind;
 }
 
 /* PROTOCOL 5 */
@@ -122,14 +151,7 @@ static void commit(struct sim *sim, struct sim_call *call)
     struct sim_job *job = &sim->postgres.jobs[call->job_id];
     struct sim_document *after = &call->after.documents[job->kind];
     const struct sim_document *document = &episode->documents[job->kind];
-    bool is_mine = episode->version == call->version && episode->fence == call->token &&
-                   (is_same(&episode->nonce, &call->nonce) || sim->mutant == SIM_NONCE);
-    if (sim->mutant == SIM_COMMIT_CONDITION)
-        is_mine = true;
     call->answer.mark.xid = call->xid;
-    call->answer.committed.status = FL_COMMIT_STALE;
-    if (!is_mine)
-        return;
     if (job->outcome != FL_OUTCOME_OPEN && sim->mutant != SIM_WRITE_ONCE) {
         call->answer.committed.status = FL_COMMIT_DECIDED;
         call->answer.committed.answer = answer_of(job);
@@ -146,6 +168,7 @@ static void commit(struct sim *sim, struct sim_call *call)
     call->job_after = *job;
     call->job_after.outcome = outcome;
     call->job_after.version = document->version;
+    call->job_after.row_count = document->row_count;
     if (outcome == FL_OUTCOME_UNCHANGED && after->is_there && after->rank < job->rank) {
         after->rank = job->rank;
         call->writes_document = true;
@@ -157,9 +180,11 @@ static void commit(struct sim *sim, struct sim_call *call)
                                        .version = call->token,
                                        .rank = job->rank,
                                        .job_id = job->job_id,
+                                       .row_count = call->row_count,
                                        .content = is_deleted ? -1 : call->content,
                                        .rows = is_deleted ? -1 : call->content};
         call->job_after.version = call->token;
+        call->job_after.row_count = call->row_count;
         call->job_after.effects++;
         call->after.version = call->token;
         call->writes_document = call->writes_episode = true;
@@ -171,7 +196,10 @@ static void commit(struct sim *sim, struct sim_call *call)
 /* PROTOCOL 7 */
 static void decide(struct sim *sim, struct sim_call *call)
 {
-    const struct sim_job *job = &sim->postgres.jobs[call->job_id];
+    const struct sim_job *job = sim_postgres_job(sim, call->job_id);
+    call->answer.decided.answer = answer_of(job);
+    if (!job)
+        return;
     const struct sim_document *document = &episode_of(sim, call)->documents[job->kind];
     enum fl_outcome outcome = call->want;
     if (outcome == FL_OUTCOME_REJECTED || outcome == FL_OUTCOME_SUPERSEDED)
@@ -184,6 +212,7 @@ static void decide(struct sim *sim, struct sim_call *call)
         call->job_after = *job;
         call->job_after.outcome = outcome;
         call->job_after.version = document->version;
+        call->job_after.row_count = document->row_count;
     }
     call->answer.decided.answer = answer_of(call->writes_job ? &call->job_after : job);
 }
@@ -192,8 +221,8 @@ static void decide(struct sim *sim, struct sim_call *call)
 static void break_claim(struct sim *sim, struct sim_call *call)
 {
     const struct sim_episode *episode = episode_of(sim, call);
-    call->writes_episode = episode->version == call->seen_version && episode->fence == call->seen_fence &&
-                           is_same(&episode->nonce, &call->seen_nonce);
+    call->writes_episode = episode->is_there && episode->version == call->seen_version &&
+                           episode->fence == call->seen_fence && is_same(&episode->nonce, &call->seen_nonce);
     call->after.fence = episode->fence + (sim->mutant == SIM_BREAK_FENCE ? 0 : 1);
     if (sim->mutant != SIM_BREAK_FENCE)
         call->after.nonce = call->nonce;
@@ -271,7 +300,11 @@ static void on_commit(struct sim *sim, void *pointer, int64_t unused)
     (void)unused;
     if (call->state != SIM_ACTIVE)
         return;
-    if (sim_fault(sim, 60, "a COMMIT that answers ROLLBACK")) {
+    if (sim->postgres.holds_commits) {
+        sim_at(sim, sim->now_us + 1000, on_commit, call, 0);
+        return;
+    }
+    if (sim->postgres.refuses_commits || sim_fault(sim, 60, "a COMMIT that answers ROLLBACK")) {
         end(sim, call, false);
         sim_reply(sim, call, sim->mutant == SIM_COMMAND_TAG ? FL_OK : FL_TRANSIENT);
         return;
@@ -290,9 +323,40 @@ static void on_commit(struct sim *sim, void *pointer, int64_t unused)
     sim_reply(sim, call, FL_OK);
 }
 
+/* Does the statement find a row at all? If not, it locks nothing, waits for nothing, and has its answer. */
+static bool finds_row(struct sim *sim, const struct sim_call *call)
+{
+    const struct sim_episode *episode = episode_of(sim, call);
+    if (call->is_break)
+        return true;
+    if (call->action ==
+        FL_ACTION_ENSURE) /* ON CONFLICT waits for a change of the row, not for a lock on it */
+        return episode->locker && episode->locker->writes_episode;
+    if (call->action == FL_ACTION_CLAIM)
+        return may_claim(sim, call, episode);
+    return call->action != FL_ACTION_COMMIT || may_commit(sim, call, episode);
+}
+
+static void answer_without_row(struct sim *sim, struct sim_call *call)
+{
+    call->state = SIM_COMMITTED;
+    if (call->action == FL_ACTION_ENSURE)
+        episode_of(sim, call)->is_there = true;
+    else if (call->action == FL_ACTION_CLAIM)
+        call->answer.claimed.claimed = false;
+    else
+        call->answer.committed.status = FL_COMMIT_STALE;
+    sim_reply(sim, call, FL_OK);
+}
+
 static void execute(struct sim *sim, struct sim_call *call)
 {
     struct sim_episode *episode = episode_of(sim, call);
+    if (!finds_row(sim, call)) {
+        answer_without_row(sim, call);
+        next_waiter(sim, episode);
+        return;
+    }
     episode->locker = call;
     call->state = SIM_ACTIVE;
     call->after = *episode;
@@ -300,7 +364,7 @@ static void execute(struct sim *sim, struct sim_call *call)
     if (call->is_break)
         break_claim(sim, call);
     else if (call->action == FL_ACTION_CLAIM)
-        claim(sim, call);
+        claim(call);
     else if (call->action == FL_ACTION_COMMIT)
         commit(sim, call);
     else
@@ -311,21 +375,24 @@ static void execute(struct sim *sim, struct sim_call *call)
     sim_at(sim, sim->now_us + takes_us, on_commit, call, 0);
 }
 
+static void stop_waiting(struct sim *sim, struct sim_call *call, fl_status status)
+{
+    struct sim_episode *episode = episode_of(sim, call);
+    size_t kept = 0;
+    for (size_t i = 0; i < episode->waiting_count; i++)
+        if (episode->waiting[i] != call)
+            episode->waiting[kept++] = episode->waiting[i];
+    episode->waiting_count = kept;
+    call->state = SIM_ABORTED;
+    sim_reply(sim, call, status);
+}
+
 static void on_lock_timeout(struct sim *sim, void *pointer, int64_t unused)
 {
     struct sim_call *call = pointer;
-    struct sim_episode *episode = episode_of(sim, call);
     (void)unused;
-    if (call->state != SIM_WAITING)
-        return;
-    for (size_t i = 0; i < episode->waiting_count; i++)
-        if (episode->waiting[i] == call) {
-            memmove(episode->waiting + i, episode->waiting + i + 1,
-                    (--episode->waiting_count - i) * sizeof(struct sim_call *));
-            break;
-        }
-    call->state = SIM_ABORTED;
-    sim_reply(sim, call, FL_TRANSIENT);
+    if (call->state == SIM_WAITING)
+        stop_waiting(sim, call, FL_TRANSIENT);
 }
 
 void sim_postgres_terminate(struct sim *sim, struct sim_call *call)
@@ -333,16 +400,11 @@ void sim_postgres_terminate(struct sim *sim, struct sim_call *call)
     sim_note(sim, "postgres: session %" PRId32 " (job %" PRId64 ") is terminated", call->backend,
              call->job_id);
     if (call->state == SIM_WAITING) {
-        on_lock_timeout(sim, call, 0);
+        stop_waiting(sim, call, FL_LOST);
     } else if (call->state == SIM_ACTIVE) {
         end(sim, call, false);
         sim_reply(sim, call, FL_LOST);
     }
-}
-
-const struct sim_call *sim_postgres_find(const struct sim *sim, int32_t backend)
-{
-    return find((struct sim *)sim, backend);
 }
 
 void sim_postgres_restart(struct sim *sim, int64_t down_us)
@@ -366,14 +428,7 @@ void sim_postgres_arrive(struct sim *sim, struct sim_call *call)
             read(sim, call);
             sim_reply(sim, call, FL_OK);
             return;
-        case FL_ACTION_ENSURE:
-            episode->is_there = true;
-            sim_reply(sim, call, FL_OK);
-            return;
-        case FL_ACTION_RESOLVE:
-            resolve(sim, call);
-            sim_reply(sim, call, FL_OK);
-            return;
+        case FL_ACTION_RESOLVE: sim_reply(sim, call, resolve(sim, call)); return;
         case FL_ACTION_CLAIM_CHECK:
             call->answer.claim_seen.fence.n = episode->fence;
             call->answer.claim_seen.nonce = episode->nonce;
@@ -384,6 +439,14 @@ void sim_postgres_arrive(struct sim *sim, struct sim_call *call)
     call->xid = ++sim->postgres.last_xid;
     if (!episode->locker) {
         execute(sim, call);
+        return;
+    }
+    if (!finds_row(sim, call)) {
+        answer_without_row(sim, call);
+        return;
+    }
+    if (call->is_break) { /* NOWAIT: the operator is told who has it */
+        call->state = SIM_ABORTED;
         return;
     }
     FL_ASSERT(episode->waiting_count < 64);

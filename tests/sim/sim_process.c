@@ -21,6 +21,13 @@ struct sim_call *sim_call_new(struct sim *sim)
     return call;
 }
 
+struct fl_commit_mark sim_call_mark(const struct sim_call *call)
+{
+    return (struct fl_commit_mark){.xid = call->xid,
+                                   .backend_pid = call->backend,
+                                   .backend_start_us = INT64_C(1700000000000000) + call->backend};
+}
+
 static enum fl_event_type answer_type(enum fl_action_type action)
 {
     static const enum fl_event_type TYPES[] = {
@@ -64,6 +71,7 @@ static void on_answer(struct sim *sim, void *pointer, int64_t status)
     call->is_answered = true;
     call->answer.status = (fl_status)status;
     call->answer.mark.backend_pid = call->backend;
+    call->answer.mark.backend_start_us = sim_call_mark(call).backend_start_us;
     bool knows_xid = status == FL_OK || call->backend % 2 == 0;
     if (!knows_xid)
         call->answer.mark.xid = 0;
@@ -98,8 +106,10 @@ void sim_reply(struct sim *sim, struct sim_call *call, fl_status status)
     int64_t at_us = sim->now_us + delay_us(sim);
     at_us = at_us > *last_us ? at_us : *last_us + 1;
     *last_us = at_us;
-    if (sim_fault(sim, 40, "a reply is lost"))
+    if (sim_fault(sim, 40, "a reply is lost") || call->fault == SIM_CALL_LOST_REPLY)
         status = FL_LOST;
+    if (call->fault == SIM_CALL_SILENT)
+        return; /* its sender gives up some time */
     sim_at(sim, at_us, on_answer, call, status);
 }
 
@@ -137,9 +147,37 @@ static struct sim_call *call_of(struct sim_process *process, struct fl_request *
     call->ttl_ms = im->policy->lease_ttl_ms;
     call->want = im->want;
     call->mark = im->mark;
+    call->kind = im->job.kind == FL_TRANSCRIPT;
     call->content = request->document ? sim_content_of(request->document) : -1;
+    call->row_count = request->document ? (int64_t)request->document->row_count : 0;
     call->answer = (struct fl_event){.type = answer_type(request->action), .op = request->op};
     return call;
+}
+
+/* True: that is all that happens to the call now. */
+static bool follow_plan(struct sim *sim, struct sim_call *call)
+{
+    static const char *const NAMES[SIM_CALL_FAULT_COUNT] = {
+        [SIM_CALL_UNAVAILABLE] = "unavailable", [SIM_CALL_TRANSIENT] = "a temporary error",
+        [SIM_CALL_FAILED] = "an error",         [SIM_CALL_LOST_REQUEST] = "a lost request",
+        [SIM_CALL_LOST_REPLY] = "a lost reply", [SIM_CALL_SILENT] = "no reply for long",
+        [SIM_CALL_LATE] = "a late effect"};
+    static const fl_status ANSWERS[SIM_CALL_FAULT_COUNT] = {[SIM_CALL_UNAVAILABLE] = FL_UNAVAILABLE,
+                                                            [SIM_CALL_TRANSIENT] = FL_TRANSIENT,
+                                                            [SIM_CALL_FAILED] = FL_FAILED,
+                                                            [SIM_CALL_LOST_REQUEST] = FL_LOST,
+                                                            [SIM_CALL_LATE] = FL_LOST};
+    int64_t late_us = 0;
+    call->fault = sim->plan(sim, call->request, &late_us);
+    if (call->fault != SIM_CALL_GOOD)
+        sim_note(sim, "process %d: job %" PRId64 ": %s for action %d", call->process->index, call->job_id,
+                 NAMES[call->fault], call->action);
+    if (ANSWERS[call->fault] == FL_OK)
+        return false;
+    sim_at(sim, sim->now_us + 300, on_answer, call, ANSWERS[call->fault]);
+    if (call->fault == SIM_CALL_LATE)
+        sim_at(sim, sim->now_us + 300 + late_us, on_arrival, call, 0);
+    return true;
 }
 
 static void start(void *self, struct fl_request *request)
@@ -152,6 +190,8 @@ static void start(void *self, struct fl_request *request)
     int64_t at_us = sim->now_us + delay_us(sim);
     at_us = at_us > process->arrives_us[server] ? at_us : process->arrives_us[server] + 1;
     sim_at(sim, sim->now_us + GIVES_UP_US, on_give_up, call, 0);
+    if (sim->plan && follow_plan(sim, call))
+        return;
     if (sim_fault(sim, 40, "a request is lost")) {
         sim_at(sim, sim->now_us + 300, on_answer, call, FL_LOST);
         return;
@@ -293,8 +333,13 @@ bool sim_process_has(const struct sim *sim, int64_t job_id)
 static void on_woken(struct sim *sim, void *pointer, int64_t job_id)
 {
     struct sim_process *process = pointer;
-    if (is_asleep(sim, process, on_woken, pointer, job_id))
-        return;
+    if (!is_asleep(sim, process, on_woken, pointer, job_id))
+        process->lease.woken(process->lease.owner, job_id);
+}
+
+static void wake_slot(void *owner, int64_t job_id)
+{
+    struct sim_process *process = owner;
     for (int i = 0; i < SIM_SLOTS; i++)
         if (process->slots[i].job_id == job_id)
             fl_drive_wake(&process->slots[i].drive);
@@ -321,7 +366,8 @@ void sim_process_start(struct sim *sim, struct sim_process *process)
     process->is_alive = true;
     process->paused_until_us = 0;
     process->store = (struct fl_store_port){.self = process, .start = start};
-    process->lease = (struct fl_lease_port){.self = process, .start = start};
+    process->lease =
+        (struct fl_lease_port){.self = process, .start = start, .woken = wake_slot, .owner = process};
     process->pool = (struct fl_pool_port){.self = process, .start = start_work};
     process->clock =
         (struct fl_clock_port){.self = process, .now_ms = now_ms, .random = fill_random, .set = set_timer};

@@ -4,6 +4,8 @@
 
 #include "sim.h"
 
+enum { WAITER_TTL_US = 60000000 };
+
 static int64_t clock_of(const struct sim *sim)
 {
     return sim->now_us + sim->redis.clock_us;
@@ -28,18 +30,6 @@ bool sim_redis_has(struct sim *sim, int episode)
     return lease_of(sim, episode)->is_held;
 }
 
-static void add_waiter(struct sim *sim, const struct sim_call *call)
-{
-    struct sim_redis_data *data = &sim->redis.data;
-    size_t *count = &data->waiter_counts[call->episode];
-    struct sim_waiter *waiters = data->waiters[call->episode];
-    for (size_t i = 0; i < *count; i++)
-        if (waiters[i].process == call->process->index && waiters[i].job_id == call->job_id)
-            return;
-    if (*count < SIM_WAITERS)
-        waiters[(*count)++] = (struct sim_waiter){call->process->index, call->job_id};
-}
-
 static void remove_waiter(struct sim *sim, int episode, int process, int64_t job_id)
 {
     struct sim_redis_data *data = &sim->redis.data;
@@ -49,6 +39,17 @@ static void remove_waiter(struct sim *sim, int episode, int process, int64_t job
         if (waiters[i].process != process || waiters[i].job_id != job_id)
             waiters[kept++] = waiters[i];
     data->waiter_counts[episode] = kept;
+}
+
+/* Ordered by when they asked last. */
+static void add_waiter(struct sim *sim, const struct sim_call *call)
+{
+    struct sim_redis_data *data = &sim->redis.data;
+    size_t *count = &data->waiter_counts[call->episode];
+    remove_waiter(sim, call->episode, call->process->index, call->job_id);
+    if (*count < SIM_WAITERS)
+        data->waiters[call->episode][(*count)++] =
+            (struct sim_waiter){call->process->index, call->job_id, clock_of(sim) + WAITER_TTL_US};
 }
 
 static void acquire(struct sim *sim, struct sim_call *call)
@@ -89,8 +90,8 @@ static void wake_one(struct sim *sim, int episode)
     while (data->waiter_counts[episode] > 0) {
         struct sim_waiter waiter = data->waiters[episode][0];
         remove_waiter(sim, episode, waiter.process, waiter.job_id);
-        if (!sim->processes[waiter.process].is_alive)
-            continue; /* no subscriber */
+        if (waiter.until_us <= clock_of(sim) || !sim->processes[waiter.process].is_alive)
+            continue; /* forgotten; no subscriber */
         sim_wake(sim, waiter.process, waiter.job_id);
         return;
     }
@@ -125,6 +126,11 @@ void sim_redis_arrive(struct sim *sim, struct sim_call *call)
     struct sim_lease *lease;
     if (sim->now_us < sim->redis.down_until_us) {
         sim_reply(sim, call, FL_UNAVAILABLE);
+        return;
+    }
+    bool has_ttl = call->action == FL_ACTION_LEASE || call->action == FL_ACTION_RENEW;
+    if (has_ttl && call->ttl_ms <= 0) {
+        sim_reply(sim, call, FL_FAILED);
         return;
     }
     switch (call->action) {

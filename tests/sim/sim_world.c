@@ -83,13 +83,13 @@ static void on_break_end(struct sim *sim, void *pointer, int64_t unused)
 {
     struct sim_call *call = pointer;
     (void)unused;
-    if (call->state == SIM_ACTIVE || call->state == SIM_WAITING) {
+    if (call->state == SIM_ACTIVE) {
         sim_at(sim, sim->now_us + 5000, on_break_end, call, 0);
         return;
     }
     bool is_broken = call->state == SIM_COMMITTED && call->writes_episode;
     sim_note(sim, "operator: episode %d %s", call->episode,
-             is_broken ? "broken" : "not broken: its holder has changed");
+             is_broken ? "broken" : "not broken: its holder has changed, or a transaction has it");
     if (is_broken && call->has_lease)
         sim_redis_delete(sim, call->episode, &call->lease_nonce, true);
 }
