@@ -20,6 +20,7 @@ enum {
     NAME_BYTES = 64,
     ARG_BYTES = 512,
     CLIENT_LIMIT_MS = 120000,
+    LONG_LEASE_MS = 600000,
 };
 
 struct client {
@@ -220,6 +221,15 @@ static void start_import(struct client *client, bool is_enqueue)
         free(paths[i]);
 }
 
+static void start_break(struct client *client, const char *episode, bool cancel_job)
+{
+    launch(client,
+           (const char *const[]){"locks", "break", "--yes", "--json", "--reason", "chaos", episode,
+                                 cancel_job ? "--cancel-job" : NULL, NULL},
+           true);
+    snprintf(client->episode, sizeof client->episode, "%s", episode);
+}
+
 bool load_break(int pid, bool cancel_job)
 {
     struct client *client = free_client(true);
@@ -230,15 +240,19 @@ bool load_break(int pid, bool cancel_job)
                     " (episode_id) WHERE e.holder LIKE '%:' || $1 ORDER BY random() LIMIT 1",
                     text);
     bool is_started = client && episode;
-    if (is_started) {
-        launch(client,
-               (const char *const[]){"locks", "break", "--yes", "--json", "--reason", "chaos", episode,
-                                     cancel_job ? "--cancel-job" : NULL, NULL},
-               true);
-        snprintf(client->episode, sizeof client->episode, "%s", episode);
-    }
+    if (is_started)
+        start_break(client, episode, cancel_job);
     free(episode);
     return is_started;
+}
+
+void load_break_long_lease(void)
+{
+    struct client *client = free_client(true);
+    char *episode = client ? stage_long_lease(LONG_LEASE_MS) : NULL;
+    if (episode)
+        start_break(client, episode, false);
+    free(episode);
 }
 
 int load_pick_client(uint64_t random, bool is_killed)

@@ -21,6 +21,10 @@ void load_step(int64_t open_target);
 /* Breaks one of the claims that a process holds now, by `fenceline locks break`. false: it holds none. */
 bool load_break(int pid, bool cancel_job);
 
+/* What an operator does after the clock of Redis was set back: a lease that a dead process has got before has
+ * an hour to live; one such lease, if there is any, is broken. */
+void load_break_long_lease(void);
+
 /* The process of a client that runs, chosen by a number; -1 = none. is_killed: do not expect an answer. */
 int load_pick_client(uint64_t random, bool is_killed);
 

@@ -144,6 +144,23 @@ void stage_redis_send(const char *command)
     redisFree(redis);
 }
 
+char *stage_long_lease(int64_t ms)
+{
+    static const char SCRIPT[] = "for _, key in ipairs(redis.call('KEYS', 'fenceline:{*}:lease')) do "
+                                 "  if redis.call('PTTL', key) > tonumber(ARGV[1]) then "
+                                 "    return string.match(key, '{(.*)}') end end return false";
+    char *episode = NULL;
+    redisContext *redis = connect_redis(stage.primary);
+    redisReply *reply = redis ? redisCommand(redis, "EVAL %s 0 %lld", SCRIPT, (long long)ms) : NULL;
+    if (reply && reply->type == REDIS_REPLY_STRING)
+        episode = strdup(reply->str);
+    if (reply)
+        freeReplyObject(reply);
+    if (redis)
+        redisFree(redis);
+    return episode;
+}
+
 void stage_start_redis(int which, bool is_empty)
 {
     struct redis *redis = &stage.redis[which];

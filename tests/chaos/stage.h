@@ -56,6 +56,8 @@ bool stage_redis_say(int which, const char *format, ...);
 /* Sends it, and does not wait. */
 void stage_redis_send(const char *command);
 void stage_step_clock(int64_t seconds);
+/* An episode whose lease has longer to live than that; malloc'ed, NULL = there is none. */
+char *stage_long_lease(int64_t ms);
 /* The proxies lead to this one from now on. */
 void stage_promote(int which);
 

@@ -62,6 +62,7 @@ static void await_decided(void)
                             " episode_id, attempts, dispatched_at, last_error), E'\\n') FROM (SELECT * FROM"
                             " fenceline.jobs WHERE outcome IS NULL AND queued ORDER BY job_id LIMIT 10) j"));
         load_collect();
+        load_break_long_lease();
         stage_mend_workers();
         process_sleep_ms(20);
     }
@@ -158,8 +159,10 @@ static void run_round(uint64_t round_seed, int64_t duration_ms)
     faults_end();
     int64_t ended_ms = process_now_ms();
     await_decided();
-    while (load_collect() > 0)
+    while (load_collect() > 0) {
+        load_break_long_lease();
         process_sleep_ms(TICK_MS);
+    }
     await_decided();
     age_orphans();
     int64_t settled_ms = process_now_ms() - ended_ms, longest_ms = run_calm(&after_job);
