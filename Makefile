@@ -49,7 +49,8 @@ LIBRARY   := $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
-CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/clock.c, \
+CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/leases.c \
+                                                      tests/chaos/clock.c, \
                                                       $(wildcard tests/chaos/*.c)))
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
@@ -112,7 +113,7 @@ $(B)/chaos/test_%: $(B)/tests/chaos/test_%.o $(CHAOS) $(TEST_LIB) $(LIBRARY) | $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
-$(B)/chaos/checker: $(B)/tests/chaos/checker.o $(B)/tests/chaos/judge.o $(B)/tests/chaos/content.o
+$(B)/chaos/checker: $(B)/tests/chaos/checker.o $(B)/tests/chaos/leases.o $(B)/tests/chaos/judge.o $(B)/tests/chaos/content.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FL_LIBS)
 

@@ -1,9 +1,10 @@
-/* checker.c - judges a run of the chaos test: `checker DSN LOG`.
+/* checker.c - judges a run of the chaos test: `checker DSN LOG [MONITOR...]`.
  *
- * It knows only the database (what the triggers of audit.c have written down, and what is stored in the end)
- * and the log of what programs answered. Happy path: read the changes of one episode after the other, judge
- * them (judge.c), compare the jobs' rows, then the answers, print the counts. Exit code 0: all true; 1:
- * something is not; 2: it could not be judged, which is no success either.
+ * It knows only the database (what the triggers of audit.c have written down, and what is stored in the end),
+ * the log of what programs answered, and what each Redis was told as MONITOR shows it (leases.c). Happy path:
+ * read the changes of one episode after the other, judge them (judge.c), compare the jobs' rows, then the
+ * answers, print the counts. Exit code 0: all true; 1: something is not; 2: it could not be judged, which is
+ * no success either.
  *
  * Lines of the log, words with one blank in between:
  *     enqueued JOB                                       a job was enqueued
@@ -20,6 +21,7 @@
 #include <libpq-fe.h>
 
 #include "judge.h"
+#include "leases.h"
 
 enum { LINE_BYTES = 512, EXIT_WRONG = 1, EXIT_UNKNOWN = 2, EVENTS_START = 1024 };
 
@@ -288,27 +290,34 @@ static void read_log(struct judge *judge, PGconn *conn, const char *path, bool i
     fclose(file);
 }
 
-static void print_counts(const struct judge *judge)
+static uint64_t decided_of(const struct judge *judge)
 {
     uint64_t decided = 0;
     for (int i = OPEN + 1; i < JUDGE_OUTCOMES; i++)
         decided += judge->counts[i];
+    return decided;
+}
+
+static void print_counts(const struct judge *judge)
+{
+    uint64_t decided = decided_of(judge);
     printf("%" PRIu64 " imports judged:", decided);
     for (int i = OPEN + 1; i < JUDGE_OUTCOMES; i++)
         printf(" %" PRIu64 " %s%s", judge->counts[i], judge_outcome_name((enum judge_outcome)i),
                i + 1 < JUDGE_OUTCOMES ? "," : "\n");
     printf("%" PRIu64 " changes, %" PRIu64 " claims (%" PRIu64 " overtaken), %" PRIu64 " versions, %" PRIu64
-           " breaks, %" PRIu64 " answers, %" PRIu64 " enqueued, at most %" PRIu64 " attempts at a job\n",
+           " breaks, %" PRIu64 " answers, %" PRIu64 " enqueued, %" PRIu64
+           " leases set, renewed or deleted, at most %" PRIu64 " attempts at a job\n",
            judge->events, judge->claims, judge->overtaken, judge->versions, judge->breaks, judge->answers,
-           judge->enqueues, judge->most_attempts);
+           judge->enqueues, judge->leases, judge->most_attempts);
     printf("%" PRIu64 " violation%s\n", judge->violations, judge->violations == 1 ? "" : "s");
 }
 
 int main(int argc, char **argv)
 {
     struct judge judge = {.calm_after_job = JUDGE_NONE};
-    if (argc != 3)
-        give_up("usage", "checker DSN LOG");
+    if (argc < 3)
+        give_up("usage", "checker DSN LOG [MONITOR...]");
     PGconn *conn = PQconnectdb(argv[1]);
     if (PQstatus(conn) != CONNECTION_OK)
         give_up("cannot connect", PQerrorMessage(conn));
@@ -316,7 +325,14 @@ int main(int argc, char **argv)
     judge_episodes(&judge, conn);
     judge_jobs(&judge, conn);
     read_log(&judge, conn, argv[2], false);
+    for (int i = 3; i < argc; i++)
+        if (!leases_judge(&judge, argv[i]))
+            give_up("cannot read what Redis was told", argv[i]);
     print_counts(&judge);
+    if (argc > 3 && judge.leases == 0)
+        give_up("nothing to judge", "Redis was told of no lease");
+    if (decided_of(&judge) == 0)
+        give_up("nothing to judge", "no job was decided in this database");
     PQfinish(conn);
     judge_release(&judge);
     return judge.violations ? EXIT_WRONG : 0;

@@ -16,7 +16,15 @@
 #include "load.h"
 #include "stage.h"
 
-enum { PLAN_ROOM = 4096, ACTIVE_ROOM = 24, NAME_BYTES = 64, TEXT_BYTES = 256, FIRST_MS = 300, HOUR_S = 3600 };
+enum {
+    PLAN_ROOM = 4096,
+    ACTIVE_ROOM = 24,
+    NAME_BYTES = 64,
+    TEXT_BYTES = 256,
+    FIRST_MS = 300,
+    HOUR_S = 3600,
+    CALM_MS = 30000
+};
 
 /* Who else must not be at work at the same time. */
 enum area { ANYWHERE, OF_REDIS, OF_POSTGRES, OF_POOLER };
@@ -337,7 +345,7 @@ static bool start_replica(struct fault *fault)
     int replica = 1 - stage.primary;
     bool is_linked = false;
     (void)fault;
-    stage_start_redis(replica, true);
+    stage_start_replica(replica);
     if (stage_redis_say(replica, "REPLICAOF 127.0.0.1 %d", (int)stage.redis[stage.primary].port))
         for (int i = 0; i < 100 && !is_linked; i++) {
             process_sleep_ms(10);
@@ -652,6 +660,10 @@ void faults_end(void)
             proxy_disarm_all(&stage.proxies[i][j]);
             proxy_resume(&stage.proxies[i][j]);
         }
+    /* Redis may still be paused, or asleep. */
+    for (int64_t end_ms = process_now_ms() + CALM_MS; !stage_redis_say(stage.primary, "DEL chaos");)
+        if (process_now_ms() > end_ms)
+            LIB_FAIL("Redis does not write again after the faults");
     stage_mend_workers();
 }
 
@@ -663,12 +675,17 @@ void faults_log(FILE *log)
     }
 }
 
-void faults_print_totals(void)
+int faults_count(void)
 {
     int sum = 0;
-    for (size_t i = 0; i < COUNT(KINDS); i++) {
-        print_message("  %6d %s\n", totals[i], KINDS[i].name);
+    for (size_t i = 0; i < COUNT(KINDS); i++)
         sum += totals[i];
-    }
-    print_message("  %6d faults\n", sum);
+    return sum;
+}
+
+void faults_print_totals(void)
+{
+    for (size_t i = 0; i < COUNT(KINDS); i++)
+        print_message("  %6d %s\n", totals[i], KINDS[i].name);
+    print_message("  %6d faults\n", faults_count());
 }

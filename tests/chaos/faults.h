@@ -19,5 +19,6 @@ void faults_end(void);
 /* A line "fault COUNT KIND" for each kind; adds the counts of this run to those of all runs. */
 void faults_log(FILE *log);
 void faults_print_totals(void);
+int faults_count(void);
 
 #endif

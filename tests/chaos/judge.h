@@ -57,7 +57,7 @@ struct judge {
     size_t jobs_room;
     int64_t calm_after_job; /* jobs above it ran without faults; JUDGE_NONE: not judged */
     uint64_t counts[JUDGE_OUTCOMES], jobs_count, events, versions, claims, overtaken, breaks, answers,
-        enqueues, violations, most_attempts;
+        enqueues, violations, most_attempts, leases;
 };
 
 /* Names of outcomes as in jobs.outcome, "open" first; JUDGE_OUTCOMES of none. */

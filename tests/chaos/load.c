@@ -352,7 +352,7 @@ void load_step(int64_t open_target)
     struct client *client = free_client(false);
     if (client && now_ms >= load.next_client_ms) {
         int kind = below(10);
-        load.next_client_ms = now_ms + below(160);
+        load.next_client_ms = now_ms + below(300);
         if (kind == 0)
             start_delete(client);
         else

@@ -161,7 +161,37 @@ char *stage_long_lease(int64_t ms)
     return episode;
 }
 
-void stage_start_redis(int which, bool is_empty)
+static void stop_monitor(int which)
+{
+    process_release(stage.monitors[which]);
+    stage.monitors[which] = NULL;
+}
+
+void stage_end_monitors(void)
+{
+    process_sleep_ms(ANSWER_MS / 4); /* for what was told last */
+    stop_monitor(0);
+    stop_monitor(1);
+}
+
+/* Everything would be much; what names no lease is of no interest. */
+static void start_monitor(int which)
+{
+    char command[128], name[32];
+    if (stage.monitor_count == MONITORS)
+        LIB_FAIL("Redis was started more often than there is room for");
+    snprintf(command, sizeof command,
+             "redis-cli -p %u MONITOR | grep --line-buffered -e ':lease\"' -e '\"FLUSHALL\"'",
+             (unsigned)stage.redis[which].port);
+    snprintf(name, sizeof name, "monitor%d", stage.monitor_count);
+    char *log = files_write_text(fenceline.folder, name, "");
+    stop_monitor(which);
+    stage.monitor_logs[stage.monitor_count++] = log;
+    stage.monitors[which] = process_start(
+        &(struct process_spec){.argv = (const char *const[]){"sh", "-c", command, NULL}, .log_path = log});
+}
+
+static void start_redis(int which, bool is_empty)
 {
     struct redis *redis = &stage.redis[which];
     char port[8], clock[PATH_MAX + 16], preload[PATH_MAX + 16];
@@ -189,10 +219,22 @@ void stage_start_redis(int which, bool is_empty)
     free(shim);
 }
 
+void stage_start_redis(int which, bool is_empty)
+{
+    start_redis(which, is_empty);
+    start_monitor(which);
+}
+
+void stage_start_replica(int which)
+{
+    start_redis(which, true);
+}
+
 void stage_kill_redis(int which)
 {
     process_release(stage.redis[which].process);
     stage.redis[which].process = NULL;
+    stop_monitor(which);
 }
 
 void stage_step_clock(int64_t seconds)
@@ -204,6 +246,7 @@ void stage_step_clock(int64_t seconds)
 void stage_promote(int which)
 {
     stage.primary = which;
+    start_monitor(which);
     for (int i = 0; i < PATHS; i++) {
         proxy_set_target(&stage.proxies[i][REDIS], stage.redis[which].port);
         proxy_cut_all(&stage.proxies[i][REDIS], false);
@@ -354,6 +397,8 @@ void stage_stop(void)
             proxy_stop(&stage.proxies[i][j]);
     for (int i = 0; i < WORKERS; i++)
         free(stage.workers[i].log_path);
+    for (int i = 0; i < stage.monitor_count; i++)
+        free(stage.monitor_logs[i]);
     for (int i = 0; i < 2; i++) {
         if (stage.redis[i].clock_offset_ns)
             munmap(stage.redis[i].clock_offset_ns, sizeof *stage.redis[i].clock_offset_ns);

@@ -11,6 +11,7 @@
 #include "../lib/proxy.h"
 
 enum { WORKERS = 3, PATHS = WORKERS + 1, CLIENTS_PATH = WORKERS, POOLED_WORKER = 1, LEASE_MS = 1200 };
+enum { MONITORS = 512 };
 enum server { REDIS, POSTGRES, SERVERS };
 
 struct redis {
@@ -31,7 +32,10 @@ struct worker {
 struct stage {
     struct proxy proxies[PATHS][SERVERS];
     struct redis redis[2];
-    int primary; /* which of the two */
+    int primary;                 /* which of the two */
+    struct process *monitors[2]; /* of each Redis; NULL = nobody listens */
+    char *monitor_logs[MONITORS];
+    int monitor_count;
     struct process *pooler;
     uint16_t pooler_port;
     struct worker workers[WORKERS];
@@ -48,7 +52,7 @@ void stage_stop(void);
 void stage_mend_workers(void);
 void stage_launch_worker(int number);
 
-/* Redis: starts empty or from the file dump.rdb in its folder. */
+/* Redis, and what it is told (for the checker): starts empty or from the file dump.rdb in its folder. */
 void stage_start_redis(int which, bool is_empty);
 void stage_kill_redis(int which);
 /* One command to the primary, or to one of the two; false if it could not be said or was refused. */
@@ -58,8 +62,12 @@ void stage_redis_send(const char *command);
 void stage_step_clock(int64_t seconds);
 /* An episode whose lease has longer to live than that; malloc'ed, NULL = there is none. */
 char *stage_long_lease(int64_t ms);
+/* A replica, empty; what it is told is of interest only from its promotion on. */
+void stage_start_replica(int which);
 /* The proxies lead to this one from now on. */
 void stage_promote(int which);
+/* Ends the logs of what was told. */
+void stage_end_monitors(void);
 
 void stage_start_pooler(void);
 

@@ -27,6 +27,8 @@ enum {
     SHORTEST_ROUND_MS = 5000,
     OPEN_JOBS = 300,
     CALM_JOBS = 96,
+    FEWEST_FAULTS = 10,
+    FEWEST_JUDGED = 2 * CALM_JOBS,
     STILL_MS = 60000,
     TICK_MS = 4,
     CHECKER_MS = 300000,
@@ -119,23 +121,26 @@ static void look_for_reports(void)
 
 /* ---- the checker ---- */
 
-static void run_checker(const char *log_path)
+static void run_checker(uint64_t round_seed, const char *log_path)
 {
     char path[PATH_MAX] = "";
     assert_true(readlink("/proc/self/exe", path, sizeof path - 1) > 0);
     char *program = files_join(dirname(path), "checker");
-    struct process *checker = process_run(
-        &(struct process_spec){.argv = (const char *const[]){program, fenceline.dsn, log_path, NULL}},
-        CHECKER_MS);
+    const char *argv[3 + MONITORS + 1] = {program, fenceline.dsn, log_path};
+    for (int i = 0; i < stage.monitor_count; i++)
+        argv[3 + i] = stage.monitor_logs[i];
+    struct process *checker = process_run(&(struct process_spec){.argv = argv}, CHECKER_MS);
     files_print(checker->out.bytes, checker->out.size_bytes);
     files_print(checker->err.bytes, checker->err.size_bytes);
     const char *at = strstr(checker->out.bytes, " imports judged:");
     while (at && at > checker->out.bytes && at[-1] >= '0' && at[-1] <= '9')
         at--;
-    if (at)
-        judged += strtoull(at, NULL, 10);
+    uint64_t now_judged = at ? strtoull(at, NULL, 10) : 0;
+    judged += now_judged;
     if (checker->exit_code != 0)
-        LIB_FAIL("the checker has found something (seed %" PRIu64 ")", seed);
+        LIB_FAIL("the checker has found something (seed %" PRIu64 ")", round_seed);
+    if (now_judged < FEWEST_JUDGED)
+        LIB_FAIL("%" PRIu64 " imports are too few to judge anything by", now_judged);
     process_release(checker);
     free(program);
 }
@@ -171,10 +176,11 @@ static void run_round(uint64_t round_seed, int64_t duration_ms)
     faults_log(log);
     fclose(log);
     stop_workers();
+    stage_end_monitors();
     print_message("seed %" PRIu64 ": %" PRId64 " ms with faults; then all was decided within %" PRId64
                   " ms; calm: this process waited %" PRId64 " ms at most\n",
                   round_seed, duration_ms, settled_ms, longest_ms);
-    run_checker(log_path);
+    run_checker(round_seed, log_path);
     look_for_reports();
     load_stop();
     stage_stop();
@@ -196,6 +202,7 @@ static void test_chaos(void **state)
     }
     print_message("%" PRIu64 " imports judged in all, under these faults:\n", judged);
     faults_print_totals();
+    assert_true(faults_count() >= FEWEST_FAULTS);
 }
 
 int main(int argc, char **argv)

@@ -240,6 +240,8 @@ static int restore(void **state)
 
 /* ---- the checker ---- */
 
+static char *monitor_log; /* NULL = the checker gets none */
+
 static struct process *check(const char *more)
 {
     char path[PATH_MAX] = "", *text = NULL;
@@ -248,7 +250,8 @@ static struct process *check(const char *more)
     char *program = files_join(dirname(path), "checker");
     char *log = files_write_text(fenceline.folder, "events", text);
     struct process *checker = process_run(
-        &(struct process_spec){.argv = (const char *const[]){program, fenceline.dsn, log, NULL}}, CHECKER_MS);
+        &(struct process_spec){.argv = (const char *const[]){program, fenceline.dsn, log, monitor_log, NULL}},
+        CHECKER_MS);
     free(text);
     free(program);
     free(log);
@@ -280,6 +283,18 @@ static void test_what_cannot_be_judged(void **state)
     checker = check(NULL);
     db_exec(fenceline.db, "ALTER TABLE chaos.elsewhere RENAME TO commits");
     assert_int_equal(checker->exit_code, 2);
+    process_release(checker);
+}
+
+static void test_nothing_to_judge(void **state)
+{
+    (void)state;
+    db_exec(fenceline.db, "ALTER TABLE chaos.audit RENAME TO elsewhere;"
+                          "CREATE TABLE chaos.audit (LIKE chaos.elsewhere)");
+    struct process *checker = check(NULL);
+    db_exec(fenceline.db, "DROP TABLE chaos.audit; ALTER TABLE chaos.elsewhere RENAME TO audit");
+    assert_int_equal(checker->exit_code, 2);
+    assert_non_null(strstr(checker->err.bytes, "nothing to judge"));
     process_release(checker);
 }
 
@@ -431,16 +446,65 @@ static void test_forgery(void **state)
     free(line);
 }
 
+#define N1                     "11111111111111111111111111111111"
+#define N2                     "22222222222222222222222222222222"
+#define TOLD(who, words)       "1795615811.581185 [0 " who "] " words "\n"
+#define CALL(keys, last_words) TOLD("127.0.0.1:9", "\"EVALSHA\" \"0123\" \"" keys "\" " last_words)
+#define KEY                    "\"fenceline:{ep \\\"1\\\"}:lease\""
+#define ACQUIRE(nonce)                                                                                       \
+    CALL("3", KEY " \"token\" \"waiters\" \"" nonce "\" \"7\"")                                              \
+    TOLD("lua", "\"GET\" " KEY) TOLD("lua", "\"SET\" " KEY " \"" nonce " 8 me\" \"NX\" \"PX\" \"9\"")
+#define RENEW(nonce)   CALL("1", KEY " \"" nonce "\" \"9\"") TOLD("lua", "\"PEXPIRE\" " KEY " \"9\"")
+#define RELEASE(nonce) CALL("2", KEY " \"waiters\" \"" nonce "\"") TOLD("lua", "\"DEL\" " KEY)
+
+/* What Redis was told, as MONITOR shows it. */
+static const struct told {
+    const char *text;
+    int exit_code;
+} TOLD_LEASES[] = {
+    {ACQUIRE(N1) RENEW(N1) RELEASE(N1) ACQUIRE(N2) RELEASE(N2), 0},
+    {ACQUIRE(N1) ACQUIRE(N2) RENEW(N2), 0}, /* it expired */
+    {RELEASE(N1) ACQUIRE(N2), 0},           /* from before the log */
+    {ACQUIRE(N1) TOLD("127.0.0.1:9", "\"FLUSHALL\"") RENEW(N2), 0},
+    {ACQUIRE(N1) CALL("1", KEY " \"" N2 "\" \"9\"") TOLD("lua", "\"GET\" " KEY), 0},
+    {ACQUIRE(N1) RENEW(N2), 1},
+    {ACQUIRE(N1) ACQUIRE(N2) RELEASE(N1), 1},
+    {ACQUIRE(N1) TOLD("127.0.0.1:9", "\"DEL\" " KEY), 1},
+    {CALL("3", KEY " \"token\" \"waiters\" \"" N1 "\" \"7\"") TOLD("lua", "\"SET\" " KEY " \"" N2 " 8 me\""),
+     1},
+    {TOLD("127.0.0.1:9", "\"PING\""), 2}, /* nothing to judge */
+};
+
+static void test_told_leases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof TOLD_LEASES / sizeof *TOLD_LEASES; i++) {
+        monitor_log = files_write_text(fenceline.folder, "monitor", TOLD_LEASES[i].text);
+        struct process *checker = check(NULL);
+        free(monitor_log);
+        monitor_log = NULL;
+        if (checker->exit_code != TOLD_LEASES[i].exit_code)
+            process_print(checker);
+        assert_int_equal(checker->exit_code, TOLD_LEASES[i].exit_code);
+        assert_int_equal(strstr(checker->out.bytes, "VIOLATION of rule 10: ") != NULL,
+                         TOLD_LEASES[i].exit_code == 1);
+        process_release(checker);
+    }
+}
+
 /* And after all that the true history is still found to be true. */
 int main(void)
 {
-    struct CMUnitTest tests[FORGERY_COUNT + 3] = {
+    enum { BEFORE = 4 };
+    struct CMUnitTest tests[FORGERY_COUNT + BEFORE + 1] = {
         cmocka_unit_test(test_true_history),
         cmocka_unit_test_teardown(test_what_cannot_be_judged, restore),
+        cmocka_unit_test_teardown(test_nothing_to_judge, restore),
+        cmocka_unit_test(test_told_leases),
     };
     for (size_t i = 0; i < FORGERY_COUNT; i++)
-        tests[2 + i] = (struct CMUnitTest){FORGERIES[i].name, test_forgery, NULL, restore,
-                                           (void *)(uintptr_t)&FORGERIES[i]};
-    tests[FORGERY_COUNT + 2] = (struct CMUnitTest)cmocka_unit_test(test_true_history);
+        tests[BEFORE + i] = (struct CMUnitTest){FORGERIES[i].name, test_forgery, NULL, restore,
+                                                (void *)(uintptr_t)&FORGERIES[i]};
+    tests[FORGERY_COUNT + BEFORE] = (struct CMUnitTest)cmocka_unit_test(test_true_history);
     return cmocka_run_group_tests(tests, start_group, stop_group);
 }
