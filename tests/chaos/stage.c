@@ -304,6 +304,72 @@ static void prepare_database(void)
     fenceline.db = NULL;
 }
 
+/* ---- what is stuck ---- */
+
+static void print_reply(const redisReply *reply)
+{
+    for (size_t i = 0; reply && i < reply->elements; i++)
+        print_reply(reply->element[i]);
+    if (reply && reply->str)
+        print_error("%.200s ", reply->str);
+    else if (reply && reply->type == REDIS_REPLY_INTEGER)
+        print_error("%lld ", reply->integer);
+}
+
+static void print_redis(void)
+{
+    static const char *const COMMANDS[] = {
+        "HGETALL fenceline:{queue}:entries",
+        "XRANGE fenceline:{queue}:high - + COUNT 20",
+        "XRANGE fenceline:{queue}:normal - + COUNT 20",
+        "XRANGE fenceline:{queue}:low - + COUNT 20",
+        "XPENDING fenceline:{queue}:high workers - + 20",
+        "XPENDING fenceline:{queue}:normal workers - + 20",
+        "XPENDING fenceline:{queue}:low workers - + 20",
+        "ZRANGE fenceline:{queue}:workers 0 -1 WITHSCORES",
+        "GET fenceline:{queue}:dispatcher",
+        "PTTL fenceline:{queue}:dispatcher",
+        "TIME",
+        "KEYS fenceline:{*}:lease",
+        "CLIENT LIST",
+    };
+    redisContext *redis = connect_redis(stage.primary);
+    for (size_t i = 0; redis && i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
+        redisReply *reply = redisCommand(redis, COMMANDS[i]);
+        print_error("%s: ", COMMANDS[i]);
+        print_reply(reply);
+        print_error("\n");
+        if (reply)
+            freeReplyObject(reply);
+    }
+    if (redis)
+        redisFree(redis);
+}
+
+static void print_log_end(const char *path)
+{
+    enum { SHOWN_BYTES = 3000 };
+    size_t size_bytes = 0;
+    char *log = files_read(path, &size_bytes);
+    size_t shown_bytes = size_bytes > SHOWN_BYTES ? SHOWN_BYTES : size_bytes;
+    files_print(log + size_bytes - shown_bytes, shown_bytes);
+    free(log);
+}
+
+void stage_print_state(void)
+{
+    char *sessions = stage_value(
+        "SELECT string_agg(concat_ws(' ', pid, application_name, state, wait_event, now() - query_start,"
+        " left(query, 80)), E'\\n') FROM pg_stat_activity WHERE datname = current_database()");
+    print_redis();
+    print_error("sessions:\n%s\n", sessions ? sessions : "");
+    free(sessions);
+    for (int i = 0; i < WORKERS; i++) {
+        print_error("worker %d, process %d, the end of its log:\n", i, (int)stage.workers[i].process->pid);
+        print_log_end(stage.workers[i].log_path);
+    }
+}
+
 /* ---- workers ---- */
 
 void stage_launch_worker(int number)
@@ -328,13 +394,9 @@ void stage_mend_workers(void)
             continue;
         if (!worker->is_killed) {
             stage.died++;
-            size_t size_bytes = 0;
-            char *log = files_read(worker->log_path, &size_bytes);
             print_error("worker %d ended by itself, code %d, signal %d; the end of its log:\n", i,
                         worker->process->exit_code, worker->process->signal);
-            files_print(log + (size_bytes > 4000 ? size_bytes - 4000 : 0),
-                        size_bytes > 4000 ? 4000 : size_bytes);
-            free(log);
+            print_log_end(worker->log_path);
         }
         process_release(worker->process);
         stage_launch_worker(i);

@@ -71,6 +71,9 @@ void stage_end_monitors(void);
 
 void stage_start_pooler(void);
 
+/* For a run that hangs: the queue and the leases in Redis, sessions, and the ends of the workers' logs. */
+void stage_print_state(void);
+
 /* SQL that may fail, as user postgres and past all proxies; the number of rows touched or found, -1 = it
  * failed. Parameters as for db_exec. */
 #define stage_sql(...) stage_sql_list(DB_LIST(__VA_ARGS__))

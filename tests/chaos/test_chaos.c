@@ -49,6 +49,17 @@ static int64_t ask(const char *sql)
     return number;
 }
 
+static void fail_open(int64_t open)
+{
+    char *jobs = stage_value("SELECT string_agg(format('%s %s attempts %s dispatched %s error %s', job_id,"
+                             " episode_id, attempts, dispatched_at, last_error), E'\\n') FROM (SELECT * FROM"
+                             " fenceline.jobs WHERE outcome IS NULL AND queued ORDER BY job_id LIMIT 10) j");
+    print_error("%s\n", jobs ? jobs : "");
+    free(jobs);
+    stage_print_state();
+    LIB_FAIL("%" PRId64 " jobs are still open after a minute without faults and without progress", open);
+}
+
 static void await_decided(void)
 {
     int64_t open, before = -1, since_ms = process_now_ms();
@@ -57,12 +68,7 @@ static void await_decided(void)
             since_ms = process_now_ms();
         before = open;
         if (process_now_ms() - since_ms > STILL_MS)
-            LIB_FAIL(
-                "%" PRId64 " jobs are still open after a minute without faults and without progress: %s",
-                open,
-                stage_value("SELECT string_agg(format('%s %s attempts %s dispatched %s error %s', job_id,"
-                            " episode_id, attempts, dispatched_at, last_error), E'\\n') FROM (SELECT * FROM"
-                            " fenceline.jobs WHERE outcome IS NULL AND queued ORDER BY job_id LIMIT 10) j"));
+            fail_open(open);
         load_collect();
         load_break_long_lease();
         stage_mend_workers();
