@@ -358,6 +358,37 @@ static void test_clock_of_redis_set_back(void **state)
     free(name);
 }
 
+/* A Redis that went back to an earlier state gives an entry's id again, if its clock is behind: what a worker
+ * still has in its hands from before must not take the other job's entry away. */
+static void test_entry_id_given_again(void **state)
+{
+    static const char GIVE_AGAIN[] =
+        "local entry = redis.call('HGET', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[2], ARGV[1])"
+        "redis.call('DEL', KEYS[1]) redis.call('XGROUP', 'CREATE', KEYS[1], 'workers', '0', 'MKSTREAM')"
+        "redis.call('XADD', KEYS[1], entry, 'job', ARGV[2]) redis.call('HSET', KEYS[2], ARGV[2], entry)";
+    (void)state;
+    struct process *worker = start_direct();
+    PGconn *held = hold_commits();
+    int64_t before = enqueue_one("before");
+    await_held();
+    fenceline_run(0, "jobs", "pause");
+    int64_t after = enqueue_one("after");
+    fleet_await(1, "SELECT count(*) FROM fenceline.jobs WHERE episode_id = 'after' AND dispatched_at IS NOT"
+                   " NULL");
+    for (int64_t end_ms = process_now_ms() + PROMPT_MS; fleet_entries() < 2; process_sleep_ms(10))
+        assert_true(process_now_ms() < end_ms);
+    rdb_exec(fenceline.redis, "EVAL %s 2 fenceline:{queue}:normal fenceline:{queue}:entries %lld %lld",
+             GIVE_AGAIN, (long long)before, (long long)after);
+    let_commit(held);
+    fleet_await_outcome(before, "imported");
+    process_sleep_ms(FLEET_DEAD_MS); /* the worker lays it down */
+    fenceline_run(0, "jobs", "resume");
+    fleet_await_outcome(after, "imported");
+    fleet_stop_worker(worker);
+    fleet_assert_clean();
+    assert_each_once();
+}
+
 /* A dispatcher takes a dead worker's jobs over, and Postgres is cut off from it before it can note that.
  * Another becomes the dispatcher; what the first has in its hands it gives back as soon as it can. */
 static void test_rescuer_loses_its_role(void **state)
@@ -531,6 +562,7 @@ int main(void)
         TEST(test_stranded_worker),         TEST(test_stranded_worker_with_jobs),
         TEST(test_stranded_dispatcher),     TEST(test_stranded_dispatcher_with_jobs),
         TEST(test_clock_of_redis_set_back), TEST(test_storm),
+        TEST(test_entry_id_given_again),
     };
     struct CMUnitTest lost[LOSSES];
     name_losses(lost);
