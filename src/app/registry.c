@@ -111,24 +111,30 @@ static int by_job(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-fl_status fl_registry_read(struct fl_registry *registry, struct fl_redis_sync *redis, struct fl_arena *arena,
-                           struct fl_err *err)
+fl_status fl_registry_build(struct fl_registry *registry, const struct fl_registered_worker *workers,
+                            size_t count, struct fl_arena *arena, struct fl_err *err)
 {
     struct reader reader = {.registry = registry, .arena = arena};
-    struct fl_registered_worker *workers;
-    *registry = (struct fl_registry){0};
-    fl_status status = fl_redis_registry_read(redis, arena, &workers, &registry->process_count, err);
-    if (status != FL_OK)
-        return status;
-    registry->processes = fl_arena_alloc(arena, registry->process_count * sizeof *registry->processes);
+    *registry = (struct fl_registry){.process_count = count};
+    registry->processes = fl_arena_alloc(arena, count * sizeof *registry->processes);
     bool is_complete = registry->processes != NULL;
-    for (size_t i = 0; is_complete && i < registry->process_count; i++)
+    for (size_t i = 0; is_complete && i < count; i++)
         is_complete = read_process(&reader, &workers[i], &registry->processes[i]);
     if (!is_complete)
         return fl_err_set(err, FL_NO_MEMORY, "no memory for the list of workers");
     if (registry->running_count)
         qsort(registry->runnings, registry->running_count, sizeof *registry->runnings, by_job);
     return FL_OK;
+}
+
+fl_status fl_registry_read(struct fl_registry *registry, struct fl_redis_sync *redis, struct fl_arena *arena,
+                           struct fl_err *err)
+{
+    struct fl_registered_worker *workers;
+    size_t count;
+    *registry = (struct fl_registry){0};
+    fl_status status = fl_redis_registry_read(redis, arena, &workers, &count, err);
+    return status == FL_OK ? fl_registry_build(registry, workers, count, arena, err) : status;
 }
 
 const struct fl_process *fl_registry_process(const struct fl_registry *registry, struct fl_slice holder)

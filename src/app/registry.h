@@ -27,6 +27,12 @@ struct fl_registry {
     size_t running_count;
 };
 
+/* The registry that these entries make, of which any may hold anything. Slices of *registry point to the
+ * arena and to workers. FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_registry_build(struct fl_registry *registry,
+                                       const struct fl_registered_worker *workers, size_t count,
+                                       struct fl_arena *arena, struct fl_err *err);
+
 /* Reads all of it into the arena. Errors as in fl_redis_registry_read. */
 FL_CHECKED fl_status fl_registry_read(struct fl_registry *registry, struct fl_redis_sync *redis,
                                       struct fl_arena *arena, struct fl_err *err);

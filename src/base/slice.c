@@ -130,7 +130,8 @@ size_t fl_slice_take_digits(struct fl_slice *text, int64_t *value)
     }
     if (count > 18)
         *value = INT64_MAX;
-    text->ptr += count;
+    if (count) /* an absent text has no place to count from */
+        text->ptr += count;
     text->len -= count;
     return count;
 }

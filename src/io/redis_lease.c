@@ -42,6 +42,7 @@ bool fl_redis_lease_read_key(struct fl_slice key, char text[FL_LEASE_KEY_BYTES],
     size_t length = 0;
     for (size_t i = head; is_one && i < key.len - tail; i++) {
         char c = key.ptr[i];
+        is_one = c != '{' && c != '}'; /* these are written as %7B and %7D: another's key, not ours */
         if (c == '%') {
             const char *digits = key.ptr + i + 1;
             c = memcmp(digits, "25", 2) == 0 ? '%' : memcmp(digits, "7B", 2) == 0 ? '{' : '}';
@@ -64,15 +65,27 @@ static enum fl_event_type answer_type(enum fl_action_type action)
 
 /* ---- replies ---- */
 
+static bool is_nonce(struct fl_slice text)
+{
+    for (size_t i = 0; i < FL_NONCE_LEN; i++)
+        if (!(text.ptr[i] >= '0' && text.ptr[i] <= '9') && !(text.ptr[i] >= 'a' && text.ptr[i] <= 'f'))
+            return false;
+    return true;
+}
+
 bool fl_redis_lease_read_value(struct fl_slice value, struct fl_slice *nonce, struct fl_token *token,
                                struct fl_slice *who)
 {
-    if (value.len < FL_NONCE_LEN + 2 || value.ptr[FL_NONCE_LEN] != ' ')
+    static const int64_t NUMBER_END = INT64_C(1) << 53; /* types.h: Lua counts in doubles */
+    int64_t number;
+    if (value.len < FL_NONCE_LEN + 2 || value.ptr[FL_NONCE_LEN] != ' ' || !is_nonce(value))
+        return false;
+    struct fl_slice rest = {value.ptr + FL_NONCE_LEN + 1, value.len - FL_NONCE_LEN - 1};
+    if (rest.ptr[0] == '0' || fl_slice_take_digits(&rest, &number) == 0 || number >= NUMBER_END ||
+        (rest.len && rest.ptr[0] != ' '))
         return false;
     *nonce = (struct fl_slice){value.ptr, FL_NONCE_LEN};
-    struct fl_slice rest = {value.ptr + FL_NONCE_LEN + 1, value.len - FL_NONCE_LEN - 1};
-    if (fl_slice_take_digits(&rest, &token->n) == 0)
-        return false;
+    *token = (struct fl_token){number};
     *who = fl_slice_trim(rest);
     return true;
 }

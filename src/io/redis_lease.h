@@ -52,11 +52,12 @@ void fl_redis_lease_close(struct fl_redis_lease *lease);
 /* The key of an episode: suffix is "lease", "token" or "waiters". */
 struct fl_slice fl_redis_lease_key(struct fl_slice episode, const char *suffix, char out[FL_LEASE_KEY_BYTES]);
 
-/* The other way round: *episode lies in text. False: no such key. */
+/* The other way round: *episode lies in text. False: no such key, as none that fl_redis_lease_key would not
+ * make of *episode. */
 bool fl_redis_lease_read_key(struct fl_slice key, char text[FL_LEASE_KEY_BYTES], struct fl_slice *episode);
 
-/* The value of a lease: "<nonce> <token> <who>". False: it is none of fenceline's. Slices point into value.
- */
+/* The value of a lease: "<nonce> <token> <who>", the nonce in lower-case hex, the token from 1 to below 2^53.
+ * False: it is none of fenceline's, and nothing was filled. Slices point into value. */
 bool fl_redis_lease_read_value(struct fl_slice value, struct fl_slice *nonce, struct fl_token *token,
                                struct fl_slice *who);
 
