@@ -36,7 +36,7 @@ OPT_coverage := -O0 -g -DFL_FAIL_POINTS --coverage
 define check_pkg
 $(if $(shell pkg-config --exists $(1) 2>/dev/null && echo yes),,$(error $(1) is missing: install the Debian package $(2), or run tools/setup run))
 endef
-ifeq ($(filter clean help run check setup fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter clean help run check setup model fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
 $(foreach i,1 2 3 4 5 6,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
 endif
 

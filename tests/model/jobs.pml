@@ -25,7 +25,7 @@
 #define SUPERSEDED 4         /* finds NEWEST_IS_KEPT */
 #define RANK_OF_UNCHANGED 5  /* finds NEWEST_IS_KEPT */
 #define COMMAND_TAG 6        /* finds SUCCESS_IS_TRUE */
-#define ANSWER_FROM_ROW 7    /* finds FAILURE_IS_TRUE */
+#define ANSWER_FROM_ROW 7    /* finds ONE_ANSWER */
 #define JUDGE_AT_COMMIT 8    /* finds NEWEST_IS_KEPT */
 
 #ifndef WITHOUT
