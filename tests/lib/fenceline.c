@@ -196,7 +196,8 @@ static void add_variable(struct environment *env, const char *text)
     env->list[env->count++] = text;
 }
 
-/* What a command does not free, its end does; to look for it takes as long as the run. A worker must not leak. */
+/* What a command does not free, its end does; to look for it takes as long as the run. A worker must not
+ * leak. */
 static const char *usual_asan_options(const struct process_spec *spec)
 {
     return strcmp(spec->argv[0], "worker") == 0 ? NULL : "detect_leaks=0";
