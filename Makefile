@@ -52,6 +52,9 @@ LIBRARY   := $(B)/libfenceline.a
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard tests/integration/test_*.c))
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
+CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/leases.c \
+                                                      tests/chaos/clock.c, \
+                                                      $(wildcard tests/chaos/*.c)))
 FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_%,$(wildcard tests/fuzz/*.c)))
 FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
@@ -59,7 +62,7 @@ TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim fuzz fuzz-diff
+        install uninstall dist clean programs sim chaos fuzz fuzz-diff model
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -101,9 +104,12 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+# What the adapters rely on, replaced behind their back (tests/integration/test_guards.c).
+WRAP_test_guards = -Wl,--wrap=fl_slice_compare,--wrap=PQcmdStatus,--wrap=fl_pg_add_command
+
 $(B)/integration/%: $(B)/tests/integration/%.o $(TEST_LIB) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP_$*) -o $@ $^ $(TEST_LIBS)
 
 # Production code, with two guards of it behind functions of the simulator (tests/sim/sim_guards.c).
 SIM_WRAP = -Wl,--wrap=fl_fence_check_token,--wrap=fl_fence_is_mine
@@ -115,6 +121,19 @@ $(B)/sim/test_sim: $(B)/tests/sim/test_sim.o $(SIM) $(LIBRARY)
 $(B)/sim/sim: $(B)/tests/sim/main.o $(SIM) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP) -o $@ $^ $(FL_LIBS)
+
+$(B)/chaos/test_%: $(B)/tests/chaos/test_%.o $(CHAOS) $(TEST_LIB) $(LIBRARY) | $(B)/chaos/checker $(B)/chaos/clock.so
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(B)/chaos/checker: $(B)/tests/chaos/checker.o $(B)/tests/chaos/leases.o $(B)/tests/chaos/judge.o $(B)/tests/chaos/content.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FL_LIBS)
+
+# Loaded into Redis, which has no sanitizers.
+$(B)/chaos/clock.so: tests/chaos/clock.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CPPFLAGS) -std=c11 $(WARNINGS) -O2 -fPIC -shared -o $@ $<
 
 # The same cases on simulated and on real servers.
 $(B)/contract/test_contract_sim: $(B)/tests/contract/test_contract_sim.o $(CONTRACT) $(SIM) $(LIBRARY)
@@ -151,10 +170,11 @@ $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 
 programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
           $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
-          $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential
+          $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential $(B)/chaos/test_chaos $(B)/chaos/test_checker
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c))
+-include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c \
+                                                             tests/chaos/*.c))
 
 # ---- trying ----
 
@@ -183,9 +203,10 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tools/setup check
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
-	@tests/run -j $$((2 * $(shell nproc))) $(LONG) $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
+	@tests/run -j $$((2 * $(shell nproc))) $(LONG) build/test/chaos/test_* $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
 	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* build/test/unit/test_*
+	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* tests/model/test_model \
+	    build/test/unit/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -203,6 +224,10 @@ N    ?= 20000
 sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
 	@build/release/sim/sim --seed $(SEED) --count $(N) $(if $(MUTANT),--mutant $(MUTANT)) $(if $(REPLAY),--replay $(REPLAY))
 
+MINUTES ?= 2
+chaos: all build/release/chaos/test_chaos ## real processes under seeded faults for MINUTES, from SEED on; MUTANT=NAME as in sim
+	@MUTANT=$(MUTANT) build/release/chaos/test_chaos $(SEED) $$(($(MINUTES) * 60)) $(if $(V),verbose)
+
 TIME     ?= 60
 FUZZ_DIR ?= build/fuzz
 FUZZ_CC  ?= clang
@@ -216,6 +241,10 @@ fuzz: ## fuzz each target for TIME seconds, or only TARGET=name; findings go to 
 fuzz-diff: all ## N generated files from SEED on, as our readers of SubRip and WebVTT and those of Debian packages read them
 	@tools/setup check
 	@tests/fuzz/differential.py build/release/fenceline $(SEED) $(N)
+
+model: ## search the models of the protocol with Spin, with every guard and without each: minutes
+	@tools/setup check
+	@tests/model/run
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

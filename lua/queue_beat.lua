@@ -22,6 +22,13 @@ if ARGV[2] == '' then
 end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now_ms), ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+-- Redis lives by its wall clock: where that was set back, the dead of before would seem to live until it has caught up.
+for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now_ms), '+inf', 'LIMIT', 0, 100)) do
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now_ms), ahead)
+end
+if dispatcher and redis.call('PTTL', KEYS[3]) > tonumber(ARGV[4]) then
+  dispatcher = false
+end
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms - 3600000, 'LIMIT', 0, 10)) do
   redis.call('ZREM', KEYS[1], gone)
   redis.call('HDEL', KEYS[2], gone)

@@ -5,11 +5,8 @@
  * and an output that cannot be written (exit 1): a full disk must not look like success. */
 #include <errno.h>
 #include <locale.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/commands.h"
@@ -55,25 +52,8 @@ static int run(int argc, char **argv)
     return COMMANDS[args.command](&args, &settings);
 }
 
-/* SIGPIPE ends a program whose output nobody reads any more, which is right. But hiredis writes to its
- * sockets without MSG_NOSIGNAL, and a Redis that has closed a Unix socket is an error that the adapters deal
- * with. */
-static void on_broken_pipe(int number)
-{
-    int before = errno;
-    struct pollfd outputs[] = {{.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
-    if (poll(outputs, 2, 0) > 0 && (outputs[0].revents | outputs[1].revents) & (POLLERR | POLLHUP)) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-    errno = before;
-}
-
 int main(int argc, char **argv)
 {
-    struct sigaction action = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART}, inherited;
-    if (sigaction(SIGPIPE, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
-        sigaction(SIGPIPE, &action, NULL);
     setlocale(LC_CTYPE, "C.UTF-8"); /* only for the width of characters in tables */
     int exit_code = run(argc, argv);
     errno = 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "io/sigpipe.h"
 
 enum { TICK_MS = 250, DEFAULT_PORT = 6379 };
 
@@ -151,6 +152,15 @@ struct watcher {
     bool corked; /* commands gather: fl_redis_flush will write them */
 };
 
+/* Callbacks run in there, and context may be gone afterwards. */
+static void write_now(redisAsyncContext *context)
+{
+    struct fl_sigpipe hold;
+    fl_sigpipe_hold(&hold);
+    redisAsyncHandleWrite(context);
+    fl_sigpipe_release(&hold);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct watcher *watcher = poll->data;
@@ -161,7 +171,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (watcher->context && ready & UV_READABLE)
         redisAsyncHandleRead(watcher->context);
     if (watcher->context && ready & UV_WRITABLE)
-        redisAsyncHandleWrite(watcher->context);
+        write_now(watcher->context);
 }
 
 static void change_events(struct watcher *watcher, int add, int remove)
@@ -341,8 +351,20 @@ static void log_in(struct fl_redis *redis)
         fl_redis_send(redis, 2, select, NULL, on_login, redis);
 }
 
+/* hiredis answers what is in flight before it says that the connection is gone. What such an answer sends on
+ * it would be dropped without a word, and its callback never called. */
+static bool is_ending(const redisAsyncContext *context)
+{
+    return context->c.flags & (REDIS_DISCONNECTING | REDIS_FREEING);
+}
+
 fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err)
 {
+    if (redis->context && is_ending(redis->context)) {
+        if (err)
+            *err = redis->why;
+        return FL_UNAVAILABLE;
+    }
     if (redis->context)
         return FL_OK;
     const struct fl_redis_address *address = redis->address;
@@ -389,7 +411,7 @@ void fl_redis_flush(struct fl_redis *redis)
     if (!watcher || !watcher->corked)
         return;
     watcher->corked = false;
-    redisAsyncHandleWrite(redis->context);
+    write_now(redis->context);
 }
 
 void fl_redis_answered(struct fl_redis *redis, const redisReply *reply)

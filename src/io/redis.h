@@ -52,8 +52,8 @@ struct fl_redis {
 void fl_redis_init(struct fl_redis *redis, uv_loop_t *loop, const struct fl_redis_address *address,
                    int64_t timeout_ms);
 
-/* Opens it, if it is closed. FL_UNAVAILABLE if that fails at once; otherwise commands may be sent right away.
- */
+/* Opens it, if it is closed. FL_UNAVAILABLE if that fails at once, and in callbacks of a connection that is
+ * just being lost; otherwise commands may be sent right away. */
 FL_CHECKED fl_status fl_redis_open(struct fl_redis *redis, struct fl_err *err);
 
 /* Sends one command. callback gets the reply, borrowed, or NULL when the connection was lost: then

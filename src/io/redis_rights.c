@@ -55,6 +55,7 @@ static const struct {
     {"xinfo|consumers", "K group"},
     {"xlen", "K"},
     {"xpending", "K group"},
+    {"xrange", "K 0 0"},
     {"xreadgroup", "GROUP group consumer STREAMS K >"},
     {"zadd", "K 0 member"},
     {"zcount", "K 0 0"},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "io/sigpipe.h"
 
 struct fl_redis_sync {
     struct fl_redis_address address;
@@ -107,8 +108,13 @@ void fl_redis_sync_send(struct fl_redis_sync *redis, int argc, const char *const
 fl_status fl_redis_sync_receive(struct fl_redis_sync *redis, redisReply **reply, struct fl_err *err)
 {
     void *received = NULL;
+    struct fl_sigpipe hold;
     *reply = NULL;
-    if (redis->context->err || redisGetReply(redis->context, &received) != REDIS_OK || !received)
+    fl_sigpipe_hold(&hold);
+    bool is_good =
+        !redis->context->err && redisGetReply(redis->context, &received) == REDIS_OK && received != NULL;
+    fl_sigpipe_release(&hold);
+    if (!is_good)
         return unreachable(redis, err);
     *reply = received;
     return FL_OK;

@@ -326,6 +326,28 @@ static void test_release(void **state)
     fenceline_assert_clean();
 }
 
+/* It waited for long enough to be in the registry, and would leave that on the connection that is just being
+ * lost. */
+static void test_release_by_a_registered(void **state)
+{
+    (void)state;
+    const char *const env[] = {"FENCELINE_WORKER_HEARTBEAT_MS=100", "FENCELINE_WORKER_DEAD_MS=300",
+                               "FENCELINE_REDIS_TIMEOUT_MS=120000", NULL};
+    for (int reset = 0; reset < 2; reset++) {
+        struct import import;
+        char episode[NAME_BYTES];
+        snprintf(episode, sizeof episode, "registered%d", reset);
+        fenceline_set_lease(episode, "somebody", 700);
+        use_proxies(true);
+        int rule = arm(&RELEASES[1], reset);
+        start(&import, episode, "create", env);
+        finish(&import);
+        assert_int_equal(proxy_fired(&proxies[REDIS], rule), 1);
+        disarm_all();
+    }
+    fenceline_assert_clean();
+}
+
 /* ---- the answer that resolves a lost one is lost as well ---- */
 
 static const struct {
@@ -785,6 +807,7 @@ int main(void)
         TEST(test_redis_resets),
         TEST(test_submit_reply),
         TEST(test_release),
+        TEST(test_release_by_a_registered),
         TEST(test_lost_twice),
         TEST(test_decide),
         TEST(test_commit_still_runs),

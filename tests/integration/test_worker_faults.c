@@ -331,6 +331,64 @@ static void test_stranded_dispatcher_with_jobs(void **state)
     strand(true, true);
 }
 
+/* What a worker leaves behind that died before the clock of Redis was set back by an hour: for that hour it
+ * would seem to live, as the dispatcher and with a job in its hands. */
+static void test_clock_of_redis_set_back(void **state)
+{
+    enum { HOUR_MS = 3600000 };
+    (void)state;
+    struct process *dead = start_direct();
+    PGconn *held = hold_commits();
+    int64_t job = enqueue_one("torn");
+    await_held();
+    char *id = rdb_text(fenceline.redis, "GET fenceline:{queue}:dispatcher");
+    char *name = strndup(id, strcspn(id, " "));
+    fleet_kill_worker(dead);
+    db_exec(fenceline.db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                          " WHERE application_name LIKE 'fenceline worker@%'");
+    let_commit(held);
+    rdb_exec(fenceline.redis, "SET fenceline:{queue}:dispatcher %s PX %d", id, HOUR_MS);
+    rdb_exec(fenceline.redis, "ZINCRBY fenceline:{queue}:workers %d %s", HOUR_MS, name);
+    struct process *other = start_direct();
+    fleet_await_outcome(job, "imported");
+    fleet_await_outcome(enqueue_one("new"), "imported");
+    fleet_stop_worker(other);
+    assert_each_once();
+    free(id);
+    free(name);
+}
+
+/* A Redis that went back to an earlier state gives an entry's id again, if its clock is behind: what a worker
+ * still has in its hands from before must not take the other job's entry away. */
+static void test_entry_id_given_again(void **state)
+{
+    static const char GIVE_AGAIN[] =
+        "local entry = redis.call('HGET', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[2], ARGV[1])"
+        "redis.call('DEL', KEYS[1]) redis.call('XGROUP', 'CREATE', KEYS[1], 'workers', '0', 'MKSTREAM')"
+        "redis.call('XADD', KEYS[1], entry, 'job', ARGV[2]) redis.call('HSET', KEYS[2], ARGV[2], entry)";
+    (void)state;
+    struct process *worker = start_direct();
+    PGconn *held = hold_commits();
+    int64_t before = enqueue_one("before");
+    await_held();
+    fenceline_run(0, "jobs", "pause");
+    int64_t after = enqueue_one("after");
+    fleet_await(1, "SELECT count(*) FROM fenceline.jobs WHERE episode_id = 'after' AND dispatched_at IS NOT"
+                   " NULL");
+    for (int64_t end_ms = process_now_ms() + PROMPT_MS; fleet_entries() < 2; process_sleep_ms(10))
+        assert_true(process_now_ms() < end_ms);
+    rdb_exec(fenceline.redis, "EVAL %s 2 fenceline:{queue}:normal fenceline:{queue}:entries %lld %lld",
+             GIVE_AGAIN, (long long)before, (long long)after);
+    let_commit(held);
+    fleet_await_outcome(before, "imported");
+    process_sleep_ms(FLEET_DEAD_MS); /* the worker lays it down */
+    fenceline_run(0, "jobs", "resume");
+    fleet_await_outcome(after, "imported");
+    fleet_stop_worker(worker);
+    fleet_assert_clean();
+    assert_each_once();
+}
+
 /* A dispatcher takes a dead worker's jobs over, and Postgres is cut off from it before it can note that.
  * Another becomes the dispatcher; what the first has in its hands it gives back as soon as it can. */
 static void test_rescuer_loses_its_role(void **state)
@@ -498,17 +556,13 @@ static void test_storm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_redis_refuses),
-        TEST(test_redis_is_silent),
-        TEST(test_taken_for_dead),
-        TEST(test_long_jobs_are_handed_out_once),
-        TEST(test_rescuer_loses_its_role),
-        TEST(test_postgres_is_silent),
-        TEST(test_stranded_worker),
-        TEST(test_stranded_worker_with_jobs),
-        TEST(test_stranded_dispatcher),
-        TEST(test_stranded_dispatcher_with_jobs),
-        TEST(test_storm),
+        TEST(test_redis_refuses),           TEST(test_redis_is_silent),
+        TEST(test_taken_for_dead),          TEST(test_long_jobs_are_handed_out_once),
+        TEST(test_rescuer_loses_its_role),  TEST(test_postgres_is_silent),
+        TEST(test_stranded_worker),         TEST(test_stranded_worker_with_jobs),
+        TEST(test_stranded_dispatcher),     TEST(test_stranded_dispatcher_with_jobs),
+        TEST(test_clock_of_redis_set_back), TEST(test_storm),
+        TEST(test_entry_id_given_again),
     };
     struct CMUnitTest lost[LOSSES];
     name_losses(lost);

@@ -93,7 +93,7 @@ struct proxy_state {
     unsigned resumes;
     int delay_ms[2];
     struct rule rules[PROXY_RULES_MAX];
-    int rule_count;
+    int rule_count; /* ever armed: rule n is in place n % PROXY_RULES_MAX */
     struct link *links;
     unsigned accepted, open;
     struct pollfd *polls;
@@ -228,6 +228,11 @@ static void lose_side(struct proxy_state *state, struct link *link, enum proxy_d
     }
 }
 
+static int rules_known(const struct proxy_state *state)
+{
+    return state->rule_count < PROXY_RULES_MAX ? state->rule_count : PROXY_RULES_MAX;
+}
+
 /* Counts the occurrences that end in this piece. Returns where the one to act at begins, counted from the
  * start of the piece (negative: in the overlap), or PTRDIFF_MAX. Occurrences may overlap: so the count does
  * not depend on how the stream was cut. */
@@ -256,7 +261,7 @@ static int match_rules(struct proxy_state *state, const struct lane *lane, enum 
                        size_t piece_bytes, ptrdiff_t *act_at)
 {
     int acting = NO_RULE;
-    for (int i = 0; i < state->rule_count; i++) {
+    for (int i = 0; i < rules_known(state); i++) {
         struct rule *rule = &state->rules[i];
         if (rule->disarmed || rule->spec.direction != direction)
             continue;
@@ -285,7 +290,7 @@ static void take_piece(struct proxy_state *state, struct link *link, enum proxy_
     int acting = match_rules(state, &link->lanes[direction], direction, piece_bytes, &act_at);
     enum proxy_action action = acting == NO_RULE ? PROXY_COUNT : state->rules[acting].spec.action;
     size_t front_bytes = piece_bytes;
-    if (action == PROXY_CUT_BEFORE || action == PROXY_HOLD)
+    if (action == PROXY_CUT_BEFORE || action == PROXY_HOLD || action == PROXY_END_BEFORE)
         front_bytes = act_at > 0 ? (size_t)act_at : 0;
     if (front_bytes > 0)
         queue_item(state, link, direction, ITEM_DATA, piece, front_bytes);
@@ -294,6 +299,7 @@ static void take_piece(struct proxy_state *state, struct link *link, enum proxy_
     case PROXY_CUT_BEFORE:
     case PROXY_CUT_AFTER: queue_item(state, link, direction, ITEM_CUT, NULL, 0)->rule = acting; break;
     case PROXY_CUT_REPLY: link->swallow_rule = acting; break;
+    case PROXY_END_BEFORE: queue_item(state, link, direction, ITEM_END, NULL, 0)->rule = acting; break;
     case PROXY_HOLD:
         queue_item(state, link, direction, ITEM_HOLD, NULL, 0)->rule = acting;
         queue_item(state, link, direction, ITEM_DATA, piece + front_bytes, piece_bytes - front_bytes);
@@ -388,6 +394,7 @@ static bool write_item(struct proxy_state *state, struct link *link, enum proxy_
     case ITEM_END:
         lane->finished = true;
         shutdown(link->fds[direction], SHUT_WR);
+        note_fired(state, item->rule);
         if (link->lanes[!direction].finished)
             close_link(state, link, false, false);
         return true;
@@ -672,18 +679,29 @@ int proxy_arm(struct proxy *proxy, const struct proxy_rule *spec)
         rule.spec.nth = 1;
     struct proxy_state *state = lock(proxy);
     int number = state->rule_count;
-    if (number < PROXY_RULES_MAX)
-        state->rules[state->rule_count++] = rule;
+    struct rule *place = &state->rules[number % PROXY_RULES_MAX];
+    bool has_room = number < PROXY_RULES_MAX || place->disarmed;
+    if (has_room) {
+        *place = rule;
+        state->rule_count++;
+    }
     wake(state);
-    if (number == PROXY_RULES_MAX)
+    if (!has_room)
         LIB_FAIL("more than %d rules for one proxy", PROXY_RULES_MAX);
     return number;
+}
+
+void proxy_set_target(struct proxy *proxy, uint16_t target_port)
+{
+    struct proxy_state *state = lock(proxy);
+    state->target_port = target_port;
+    wake(state);
 }
 
 void proxy_disarm_all(struct proxy *proxy)
 {
     struct proxy_state *state = lock(proxy);
-    for (int i = 0; i < state->rule_count; i++)
+    for (int i = 0; i < rules_known(state); i++)
         state->rules[i].disarmed = true;
     wake(state);
 }
@@ -704,10 +722,10 @@ static unsigned wait_number(struct proxy *proxy, const unsigned *number, unsigne
 
 static const struct rule *rule_of(const struct proxy *proxy, int rule)
 {
-    if (proxy->state == NULL || rule < 0 || rule >= proxy->state->rule_count) {
+    int count = proxy->state != NULL ? proxy->state->rule_count : 0;
+    if (rule < 0 || rule >= count || rule < count - PROXY_RULES_MAX)
         LIB_FAIL("the proxy has no rule %d", rule);
-    }
-    return &proxy->state->rules[rule];
+    return &proxy->state->rules[rule % PROXY_RULES_MAX];
 }
 
 static const struct proxy_state *state_of(const struct proxy *proxy)

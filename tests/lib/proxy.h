@@ -39,6 +39,8 @@ enum proxy_action {
     PROXY_CUT_REPLY,  /* PROXY_TO_SERVER only: go on forwarding to the server, swallow all it sends from now
                          on,  and close both sides as soon as it has sent something (or the until pattern): so
                          it  did execute, and the client never learns */
+    PROXY_END_BEFORE, /* forward what is in front of the pattern, then only this direction ends (half-close:
+                         the receiver sees the end of the stream); the other one goes on */
     PROXY_HOLD, /* hold the pattern and all behind it in this direction until proxy_resume: a late packet */
 };
 
@@ -71,7 +73,12 @@ uint16_t proxy_start(struct proxy *proxy, uint16_t target_port);
 /* Closes every connection and ends the thread. Calling it twice is fine; *proxy must be zeroed or started. */
 void proxy_stop(struct proxy *proxy);
 
-/* Adds a rule and returns its number. If several rules match in the same piece, the one armed first acts. */
+/* Connections from now on go to another server, as after a failover. Those that exist stay. */
+void proxy_set_target(struct proxy *proxy, uint16_t target_port);
+
+/* Adds a rule and returns its number. If several rules match in the same piece, the one armed first acts.
+ * PROXY_RULES_MAX can be armed at once. A further one takes the place of the oldest if that was disarmed; the
+ * number of the oldest is then not valid any more. */
 int proxy_arm(struct proxy *proxy, const struct proxy_rule *rule);
 
 /* No rule acts or counts any more; their numbers stay readable. Connections that are held stay held. */

@@ -1,13 +1,13 @@
 /*
  * Real servers for tests.
  *
- * Happy path: make a folder, reserve ports, run initdb, start the servers as children, poll until they answer
- * and are the ones started here (not a stranger on the same port), hand out databases; stop, remove the
- * folder. Failure modes: a port that was taken in between is replaced by another one and the start is tried
- * again; a server that ends or does not answer in time fails the running test with the end of its log. On the
- * death of the test program: the kernel sends each server its death signal (SIGQUIT to PostgreSQL, which it
- * passes on to its backends; SIGKILL to Redis), and the janitor, a forked process in its own session, wakes,
- * waits for PostgreSQL to be gone and removes the folder.
+ * Happy path: make a folder, reserve ports, run initdb or copy what it made before, start the servers as
+ * children, poll until they answer and are the ones started here (not a stranger on the same port), hand out
+ * databases; stop, remove the folder. Failure modes: a port that was taken in between is replaced by another
+ * one and the start is tried again; a server that ends or does not answer in time fails the running test with
+ * the end of its log. On the death of the test program: the kernel sends each server its death signal
+ * (SIGQUIT to PostgreSQL, which it passes on to its backends; SIGKILL to Redis), and the janitor, a forked
+ * process in its own session, wakes, waits for PostgreSQL to be gone and removes the folder.
  */
 #include "services.h"
 #include "db.h"
@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <libgen.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
@@ -501,7 +503,7 @@ static void start_server(struct services_state *state, struct server *server, co
     LIB_FAIL("%s did not start on port %u", name, (unsigned)server->port);
 }
 
-static void run_initdb(struct services_state *state)
+static void run_initdb(struct services_state *state, const char *program)
 {
     /* The server's user must reach its folder, and only root can make one for another user. */
     if (mkdir(state->data, 0700) < 0)
@@ -509,7 +511,6 @@ static void run_initdb(struct services_state *state)
     if (state->user != NULL && chown(state->data, state->user->pw_uid, state->user->pw_gid) < 0) {
         LIB_FAIL("cannot give %s to the user %s: %s", state->data, state->user->pw_name, strerror(errno));
     }
-    char *program = postgres_program(state, "initdb");
     const char *const argv[] = {
         program,           "--pgdata",   state->data, "--username=postgres", "--auth=trust",
         "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",   NULL,
@@ -523,7 +524,55 @@ static void run_initdb(struct services_state *state)
     });
     process_wait_code(initdb, 0, START_TIMEOUT_MS);
     process_release(initdb);
-    free(program);
+}
+
+static void copy_tree(const char *from, const char *to)
+{
+    process_release(process_run(
+        &(struct process_spec){.argv = (const char *const[]){"cp", "-a", "--reflink=auto", from, to, NULL}},
+        START_TIMEOUT_MS));
+}
+
+/* initdb takes a second, and makes the same each time: one result for all programs of a build, beside their
+ * folders. */
+static char *kept_cluster(const char *initdb)
+{
+    char exe[PATH_MAX], *path = NULL;
+    struct stat made;
+    ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (length <= 0 || strchr(initdb, '/') == NULL || stat(initdb, &made) < 0)
+        return NULL;
+    exe[length] = '\0';
+    if (asprintf(&path, "%s/../initdb-%lld", dirname(exe), (long long)made.st_mtime) < 0)
+        LIB_FAIL("out of memory for a path");
+    return path;
+}
+
+/* Several programs may keep theirs at once: the first one that renames has done it. */
+static void keep_cluster(const char *data, const char *kept)
+{
+    char *mine = NULL;
+    if (asprintf(&mine, "%s.%d", kept, (int)getpid()) < 0)
+        LIB_FAIL("out of memory for a path");
+    copy_tree(data, mine);
+    if (rename(mine, kept) < 0 && !files_remove_tree(mine))
+        LIB_FAIL("cannot remove %s", mine);
+    free(mine);
+}
+
+static void make_cluster(struct services_state *state)
+{
+    char *initdb = postgres_program(state, "initdb");
+    char *kept = kept_cluster(initdb);
+    if (kept != NULL && files_exists(kept)) {
+        copy_tree(kept, state->data);
+    } else {
+        run_initdb(state, initdb);
+        if (kept != NULL)
+            keep_cluster(state->data, kept);
+    }
+    free(kept);
+    free(initdb);
 }
 
 static struct services_state *new_state(unsigned flags)
@@ -567,7 +616,7 @@ void services_start(struct services *services, unsigned flags)
         if (state->user == NULL)
             LIB_FAIL("PostgreSQL does not run as root, and there is no user postgres");
     }
-    run_initdb(state);
+    make_cluster(state);
     services_postgres_start(services);
 }
 
