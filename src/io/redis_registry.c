@@ -31,6 +31,14 @@ static struct fl_slice text_of(const redisReply *reply)
     return (struct fl_slice){reply->str, reply->len};
 }
 
+/* 0 for what is none, or none that Redis counts with. */
+static int64_t number_of(const redisReply *reply)
+{
+    struct fl_slice text = text_of(reply);
+    int64_t number = 0;
+    return fl_slice_take_digits(&text, &number) > 0 && number < INT64_C(1) << 53 ? number : 0;
+}
+
 static int by_id(const void *a, const void *b)
 {
     return fl_slice_compare(((const struct fl_registered_worker *)a)->id,
@@ -42,14 +50,13 @@ static bool list(struct listing *listing, const redisReply *time, const redisRep
     int64_t now_ms = 0;
     size_t count = heartbeats->elements / 2;
     if (time->elements == 2)
-        now_ms = strtoll(text_of(time->element[0]).ptr, NULL, 10) * 1000 +
-                 strtoll(text_of(time->element[1]).ptr, NULL, 10) / 1000;
+        now_ms = number_of(time->element[0]) * 1000 + number_of(time->element[1]) / 1000;
     listing->workers = fl_arena_alloc(listing->arena, count * sizeof *listing->workers);
     if (!listing->workers)
         return false;
     for (size_t i = 0; i < count; i++) {
         struct fl_slice id = fl_arena_copy(listing->arena, text_of(heartbeats->element[2 * i]));
-        int64_t beaten_ms = strtoll(text_of(heartbeats->element[2 * i + 1]).ptr, NULL, 10);
+        int64_t beaten_ms = number_of(heartbeats->element[2 * i + 1]);
         if (!id.ptr)
             return false;
         listing->workers[i] = (struct fl_registered_worker){.id = id, .age_ms = now_ms - beaten_ms};

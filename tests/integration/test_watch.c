@@ -278,8 +278,9 @@ static void test_servers_go_and_come_back(void **state)
 static void test_redis_on_a_unix_socket_goes_and_comes_back(void **state)
 {
     (void)state;
-    char *path = files_join(fenceline.folder, "r.sock"), url[160];
-    const char *const args[] = {"--unixsocket", path, NULL};
+    static char path[108], url[sizeof path + 8]; /* borrowed by what outlives a failure */
+    static const char *const args[] = {"--unixsocket", path, NULL};
+    snprintf(path, sizeof path, "%s/r.sock", fenceline.folder);
     snprintf(url, sizeof url, "unix://%s", path);
     services_redis_set_args(&fenceline.services, args);
     services_redis_stop(&fenceline.services, SERVICES_IMMEDIATE);
@@ -297,7 +298,6 @@ static void test_redis_on_a_unix_socket_goes_and_comes_back(void **state)
     free(await_frame(watch, "ep-two"));
     end_by_key(watch);
     services_redis_set_args(&fenceline.services, NULL);
-    free(path);
 }
 
 static void test_hostile_ids(void **state)
