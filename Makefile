@@ -36,7 +36,7 @@ OPT_coverage := -O0 -g -DFL_FAIL_POINTS --coverage
 define check_pkg
 $(if $(shell pkg-config --exists $(1) 2>/dev/null && echo yes),,$(error $(1) is missing: install the Debian package $(2), or run tools/setup run))
 endef
-ifeq ($(filter clean help run check setup fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter clean help run check setup model fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
 $(foreach i,1 2 3 4 5 6,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
 endif
 
@@ -62,7 +62,7 @@ TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim chaos fuzz fuzz-diff
+        install uninstall dist clean programs sim chaos fuzz fuzz-diff model
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -104,9 +104,12 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+# What the adapters rely on, replaced behind their back (tests/integration/test_guards.c).
+WRAP_test_guards = -Wl,--wrap=fl_slice_compare,--wrap=PQcmdStatus,--wrap=fl_pg_add_command
+
 $(B)/integration/%: $(B)/tests/integration/%.o $(TEST_LIB) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP_$*) -o $@ $^ $(TEST_LIBS)
 
 # Production code, with two guards of it behind functions of the simulator (tests/sim/sim_guards.c).
 SIM_WRAP = -Wl,--wrap=fl_fence_check_token,--wrap=fl_fence_is_mine
@@ -202,7 +205,8 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) $(LONG) build/test/chaos/test_* $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
 	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* build/test/unit/test_*
+	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* tests/model/test_model \
+	    build/test/unit/test_*
 
 unit: ## unit tests alone, without servers
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=test unit-programs
@@ -237,6 +241,10 @@ fuzz: ## fuzz each target for TIME seconds, or only TARGET=name; findings go to 
 fuzz-diff: all ## N generated files from SEED on, as our readers of SubRip and WebVTT and those of Debian packages read them
 	@tools/setup check
 	@tests/fuzz/differential.py build/release/fenceline $(SEED) $(N)
+
+model: ## search the models of the protocol with Spin, with every guard and without each: minutes
+	@tools/setup check
+	@tests/model/run
 
 asan ubsan tsan: ## all tests under one sanitizer
 	@$(MAKE) --no-print-directory $(PARALLEL) VARIANT=$@ programs

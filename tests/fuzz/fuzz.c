@@ -79,9 +79,25 @@ static bool is_in_a_line(uint32_t character)
     return character >= 0x20 && character != 0x7f;
 }
 
+static bool is_plain(uint32_t character)
+{
+    return is_in_a_line(character) && !(character >= 0x80 && character <= 0x9f) && character != 0x2028 &&
+           character != 0x2029;
+}
+
 bool fuzz_is_text(struct fl_slice text)
 {
     return all(text, is_storable);
+}
+
+bool fuzz_is_plain(struct fl_slice text)
+{
+    return all(text, is_plain);
+}
+
+bool fuzz_is_id(struct fl_slice text)
+{
+    return text.len > 0 && text.len <= 255 && fuzz_is_plain(text);
 }
 
 bool fuzz_is_printable(struct fl_slice text)

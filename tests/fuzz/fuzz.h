@@ -28,10 +28,13 @@
     X(export)                                                                                                \
     X(json)                                                                                                  \
     X(manifest)                                                                                              \
+    X(lines)                                                                                                 \
     X(names)                                                                                                 \
     X(settings)                                                                                              \
     X(lease)                                                                                                 \
     X(registry)                                                                                              \
+    X(queue)                                                                                                 \
+    X(locks)                                                                                                 \
     X(times)                                                                                                 \
     X(urls)                                                                                                  \
     X(print)
@@ -50,7 +53,13 @@ void fuzz_fail(const char *file, int line, const char *condition, const char *fo
 /* Valid UTF-8 without NUL, by this folder's own decoder. */
 bool fuzz_is_text(struct fl_slice text);
 
-/* The same, and with nothing in it that could steer a terminal. */
+/* UTF-8 without control characters. */
+bool fuzz_is_plain(struct fl_slice text);
+
+/* An episode id: 1 to 255 bytes of UTF-8 without control characters. */
+bool fuzz_is_id(struct fl_slice text);
+
+/* As fuzz_is_text, and with nothing in it that could steer a terminal. */
 bool fuzz_is_printable(struct fl_slice text);
 
 /* A refusal as a human must be able to read it: another status than FL_OK, one line of printable text. */

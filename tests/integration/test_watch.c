@@ -274,6 +274,32 @@ static void test_servers_go_and_come_back(void **state)
     end_by_key(watch);
 }
 
+/* Writing to a Unix socket that the other side has closed is SIGPIPE at once, unlike with TCP. */
+static void test_redis_on_a_unix_socket_goes_and_comes_back(void **state)
+{
+    (void)state;
+    char *path = files_join(fenceline.folder, "r.sock"), url[160];
+    const char *const args[] = {"--unixsocket", path, NULL};
+    snprintf(url, sizeof url, "unix://%s", path);
+    services_redis_set_args(&fenceline.services, args);
+    services_redis_stop(&fenceline.services, SERVICES_IMMEDIATE);
+    services_redis_start(&fenceline.services);
+    fenceline_reconnect();
+    fenceline.redis_url = url;
+    fenceline_set_lease("ep-one", HOLDER, 600000);
+    struct process *watch = start_watch(COLUMNS, LINES);
+    free(await_frame(watch, "ep-one"));
+    services_redis_stop(&fenceline.services, SERVICES_IMMEDIATE);
+    free(await_frame(watch, "Redis"));
+    services_redis_start(&fenceline.services);
+    fenceline_reconnect();
+    fenceline_set_lease("ep-two", HOLDER, 600000);
+    free(await_frame(watch, "ep-two"));
+    end_by_key(watch);
+    services_redis_set_args(&fenceline.services, NULL);
+    free(path);
+}
+
 static void test_hostile_ids(void **state)
 {
     (void)state;
@@ -332,6 +358,7 @@ int main(void)
         FENCELINE_TEST(test_gives_the_terminal_back),
         FENCELINE_TEST(test_stop_and_continue),
         FENCELINE_TEST(test_servers_go_and_come_back),
+        FENCELINE_TEST(test_redis_on_a_unix_socket_goes_and_comes_back),
         FENCELINE_TEST(test_hostile_ids),
         FENCELINE_TEST(test_needs_a_terminal),
         FENCELINE_TEST(test_filter),

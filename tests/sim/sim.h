@@ -4,10 +4,10 @@
  *     sim.c           events in order of time, chance, the timeline
  *     sim_redis.c     leases, counters, waiters; its own clock; data that is lost, or comes back
  *     sim_postgres.c  the statements of config/schema as they lock, wait, re-evaluate and commit
- *     sim_process.c   processes that import, their ports, pauses and deaths; the network between them and
- * servers sim_guards.c    guards that a run can leave out sim_check.c     what must hold after every step
- * (docs/PROTOCOL.md) sim_world.c     one run: jobs, processes, operators, faults; then calm, until all is
- * decided
+ *     sim_process.c   processes that import, their ports, pauses and deaths; the network in between
+ *     sim_guards.c    guards that a run can leave out
+ *     sim_check.c     what must hold after every step (docs/PROTOCOL.md)
+ *     sim_world.c     one run: jobs, processes, operators, faults; then calm, until all is decided
  *
  * What happens at a server happens at one moment of virtual time; what is sent arrives later, in the order of
  * its connection, or never, or long after its sender has given it up. */
@@ -45,7 +45,9 @@ enum sim_mutant {
     X(RENEW_COMPARE, "renew-compare")                                                                        \
     X(SUPERSEDED, "superseded")                                                                              \
     X(COMMIT_CONDITION, "commit-condition")                                                                  \
-    X(BREAK_FENCE, "break-fence")
+    X(BREAK_FENCE, "break-fence")                                                                            \
+    X(DECIDE_AGAIN, "decide-again")                                                                          \
+    X(RANK_OF_UNCHANGED, "rank-of-unchanged")
 #define X(name, text) SIM_##name,
     SIM_MUTANTS(X)
 #undef X
@@ -242,7 +244,9 @@ struct sim_ledger {
                           [32]; /* nonces whose claim or lease an acknowledged break has ended */
     size_t broken_counts[SIM_EPISODES];
     bool decided[SIM_JOBS + 1];
-    uint64_t stale, loads; /* imports that had to start over; documents parsed */
+    bool is_delivered_twice[SIM_JOBS + 1];
+    int64_t applied[SIM_EPISODES][SIM_KINDS]; /* highest rank of a job that left or confirmed the content */
+    uint64_t stale, loads;                    /* imports that had to start over; documents parsed */
 };
 
 struct sim {

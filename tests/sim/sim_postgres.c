@@ -169,7 +169,8 @@ static void commit(struct sim *sim, struct sim_call *call)
     call->job_after.outcome = outcome;
     call->job_after.version = document->version;
     call->job_after.row_count = document->row_count;
-    if (outcome == FL_OUTCOME_UNCHANGED && after->is_there && after->rank < job->rank) {
+    bool keeps_rank = sim->mutant != SIM_RANK_OF_UNCHANGED;
+    if (outcome == FL_OUTCOME_UNCHANGED && after->is_there && after->rank < job->rank && keeps_rank) {
         after->rank = job->rank;
         call->writes_document = true;
     }
@@ -202,7 +203,8 @@ static void decide(struct sim *sim, struct sim_call *call)
         return;
     const struct sim_document *document = &episode_of(sim, call)->documents[job->kind];
     enum fl_outcome outcome = call->want;
-    if (outcome == FL_OUTCOME_REJECTED || outcome == FL_OUTCOME_SUPERSEDED)
+    bool has_ground = outcome == FL_OUTCOME_REJECTED || outcome == FL_OUTCOME_SUPERSEDED;
+    if (has_ground && sim->mutant != SIM_DECIDE_AGAIN)
         outcome = judge(sim, job, document);
     call->answer.decided.ground_gone = outcome == FL_OUTCOME_OPEN;
     if (outcome == FL_OUTCOME_OPEN)

@@ -250,7 +250,8 @@ static void make_jobs(struct sim *sim)
         if (sim_below(&sim->chance, 5) == 0)
             job->rank = 1 + (int64_t)sim_below(&sim->chance, (uint64_t)id);
         sim_deliver(sim, id, (int64_t)sim_below(&sim->chance, 3000000));
-        if (sim_below(&sim->chance, 3) == 0) /* delivered twice */
+        sim->ledger.is_delivered_twice[id] = sim_below(&sim->chance, 3) == 0;
+        if (sim->ledger.is_delivered_twice[id])
             sim_deliver(sim, id, (int64_t)sim_below(&sim->chance, 3000000));
     }
 }

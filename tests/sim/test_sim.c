@@ -47,6 +47,16 @@ static void test_seeds(void **state)
     assert_true(faults > SEEDS);
 }
 
+/* Each has failed once, by the fault of the product or of the checker. */
+static void test_seeds_that_have_failed(void **state)
+{
+    static const uint64_t SEEDS_OF_OLD[] = {786876};
+    (void)state;
+    for (size_t i = 0; i < sizeof SEEDS_OF_OLD / sizeof *SEEDS_OF_OLD; i++)
+        if (!run(SEEDS_OF_OLD[i], SIM_NONE, NULL))
+            fail_msg("seed %" PRIu64 ": %s", SEEDS_OF_OLD[i], sim.failure);
+}
+
 static char *timeline_of(uint64_t seed)
 {
     char *text = NULL;
@@ -91,12 +101,13 @@ int main(void)
     };
     static enum sim_mutant mutants[SIM_MUTANT_COUNT];
     static char names[SIM_MUTANT_COUNT][NAME_BYTES];
-    struct CMUnitTest tests[SIM_MUTANT_COUNT + 1] = {cmocka_unit_test(test_seeds),
+    struct CMUnitTest tests[SIM_MUTANT_COUNT + 2] = {cmocka_unit_test(test_seeds),
+                                                     cmocka_unit_test(test_seeds_that_have_failed),
                                                      cmocka_unit_test(test_the_same_seed_is_the_same_run)};
     for (int i = SIM_NONE + 1; i < SIM_MUTANT_COUNT; i++) {
         mutants[i] = (enum sim_mutant)i;
         snprintf(names[i], NAME_BYTES, "test_without_%s", NAMES[i]);
-        tests[i + 1] = (struct CMUnitTest){names[i], test_without, NULL, NULL, &mutants[i]};
+        tests[i + 2] = (struct CMUnitTest){names[i], test_without, NULL, NULL, &mutants[i]};
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
