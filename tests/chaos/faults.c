@@ -577,6 +577,8 @@ void faults_plan(uint64_t seed, int64_t duration_ms, bool verbose)
 {
     uint64_t random = content_mix(seed ^ UINT64_C(0x6661756c7473)) | 1;
     int64_t at_ms = FIRST_MS;
+    /* Of two rounds one has faults all the time, and the other more imports. */
+    bool is_dense = seed % 2 == 0;
     memset(&plan, 0, sizeof plan);
     memset(counts, 0, sizeof counts);
     plan.verbose = verbose;
@@ -587,7 +589,7 @@ void faults_plan(uint64_t seed, int64_t duration_ms, bool verbose)
             .kind = kind, .at_ms = at_ms, .a = load_random(&random) >> 16, .b = load_random(&random) >> 16};
         fault.until_ms =
             at_ms + kind->min_ms + (span_ms ? (int64_t)(load_random(&random) >> 20) % span_ms : 0);
-        at_ms += 20 + (int64_t)(load_random(&random) >> 20) % 340;
+        at_ms += (is_dense ? 20 : 100) + (int64_t)(load_random(&random) >> 20) % (is_dense ? 340 : 1600);
         if (fault.until_ms >= duration_ms)
             break;
         plan.faults[plan.count++] = fault;

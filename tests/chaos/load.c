@@ -35,7 +35,7 @@ static struct load {
     uint64_t last_number[EPISODES][CONTENT_KINDS];
     FILE *log;
     struct client clients[LOAD_CLIENTS];
-    int64_t next_client_ms, next_batch_ms;
+    int64_t next_client_ms, next_batch_ms, enqueued;
 } load;
 
 uint64_t load_random(uint64_t *state)
@@ -136,7 +136,7 @@ static bool enqueue_one(char id[24])
 }
 
 /* In one transaction, as an application would. */
-static void enqueue_batch(int count)
+static bool enqueue_batch(int count)
 {
     char ids[BATCH][24];
     bool is_good = stage_sql("BEGIN") >= 0;
@@ -145,9 +145,11 @@ static void enqueue_batch(int count)
     /* A lost connection is made anew by the next statement, which then is in no transaction. */
     is_good = is_good && PQtransactionStatus(fenceline.db) == PQTRANS_INTRANS;
     if (stage_sql(is_good ? "COMMIT" : "ROLLBACK") < 0 || !is_good)
-        return;
+        return false;
     for (int i = 0; i < count; i++)
         fprintf(load.log, "enqueued %s\n", ids[i]);
+    load.enqueued += count;
+    return true;
 }
 
 /* A job that was refused is tried again under its old rank: most often it is superseded by now. */
@@ -369,14 +371,21 @@ void load_step(int64_t open_target)
     free(open);
 }
 
+int64_t load_enqueued(void)
+{
+    return load.enqueued;
+}
+
 int64_t load_calm(int count)
 {
     char *last = stage_value("SELECT max(job_id) FROM fenceline.jobs");
     int64_t id = last ? strtoll(last, NULL, 10) : 0;
     free(last);
-    while (count > 0) {
-        enqueue_batch(BATCH);
-        count -= BATCH;
+    for (int64_t end_ms = process_now_ms() + CLIENT_LIMIT_MS; count > 0;) {
+        if (enqueue_batch(BATCH))
+            count -= BATCH;
+        else if (process_now_ms() > end_ms)
+            LIB_FAIL("nothing can be enqueued, though there are no faults");
     }
     return id;
 }

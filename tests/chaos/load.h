@@ -18,6 +18,9 @@ void load_start(uint64_t seed, FILE *log);
 /* A little more of it; keeps open_target jobs open. */
 void load_step(int64_t open_target);
 
+/* How many jobs were enqueued by SQL so far. */
+int64_t load_enqueued(void);
+
 /* Breaks one of the claims that a process holds now, by `fenceline locks break`. false: it holds none. */
 bool load_break(int pid, bool cancel_job);
 

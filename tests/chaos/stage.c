@@ -55,7 +55,7 @@ static PGresult *run_sql(size_t count, const char *const *list)
         fenceline.db = PQconnectdb(fenceline.dsn);
         PQsetNoticeProcessor(fenceline.db, drop_notice, NULL);
         /* We cannot wait for a lock that we hold ourselves, or for a process that we have stopped. */
-        PQclear(PQexec(fenceline.db, "SET lock_timeout = '60ms'"));
+        PQclear(PQexec(fenceline.db, "SET lock_timeout = '500ms'"));
     }
     return PQexecParams(fenceline.db, list[0], (int)count - 1, NULL, list + 1, NULL, NULL, 0);
 }
