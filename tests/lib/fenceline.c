@@ -200,7 +200,7 @@ static void add_variable(struct environment *env, const char *text)
  * leak. */
 static const char *usual_asan_options(const struct process_spec *spec)
 {
-    return strcmp(spec->argv[0], "worker") == 0 ? NULL : "detect_leaks=0";
+    return spec->argv[0] != NULL && strcmp(spec->argv[0], "worker") == 0 ? NULL : "detect_leaks=0";
 }
 
 static void build_environment(struct environment *env, const struct process_spec *spec)

@@ -437,6 +437,7 @@ static enum readiness try_postgres(struct services_state *state)
         "--synchronous_commit=on",
         "--shared_buffers=32MB",
         "--max_connections=200",
+        "--autovacuum_naptime=1h", /* each database of a test would get a worker of its own every second */
         "--logging_collector=off",
         "--log_destination=stderr",
         "--timezone=UTC",
