@@ -24,11 +24,11 @@ SAN_ubsan  := -fsanitize=undefined -fno-sanitize-recover=all $(call STATIC_SAN,u
 SAN_test   := $(SAN_asan) $(SAN_ubsan)
 SAN_tsan   := -fsanitize=thread
 OPT_release  := -O2 -g
-OPT_debug    := -O1 -g -DFL_FAIL_POINTS
-OPT_test     := -O1 -g -DFL_FAIL_POINTS $(SAN_test)
+OPT_debug    := -O2 -g1 -DFL_FAIL_POINTS
+OPT_test     := -O1 -g1 -DFL_FAIL_POINTS $(SAN_test)
 OPT_asan     := -O1 -g -DFL_FAIL_POINTS $(SAN_asan)
 OPT_ubsan    := -O1 -g -DFL_FAIL_POINTS $(SAN_ubsan)
-OPT_tsan     := -O1 -g -DFL_FAIL_POINTS $(SAN_tsan)
+OPT_tsan     := -O1 -g1 -DFL_FAIL_POINTS $(SAN_tsan)
 OPT_fuzz     := -O1 -g -DFL_FAIL_POINTS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT_coverage := -O0 -g -DFL_FAIL_POINTS --coverage
 
@@ -190,10 +190,10 @@ stop: ## end the servers of `make run`
 
 # ---- testing ----
 
-# One program in three builds: as released, with sanitizers and fail points, with fail points alone (for many runs).
-TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) all build/release/sim/test_sim build/release/faults/test_port_faults && \
-    $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
-    $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline && \
+# One program in three builds: as released but with fail points (for many runs), with sanitizers, for threads.
+TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && \
+    $(MAKE) --no-print-directory $(PARALLEL) VARIANT=debug build/debug/fenceline build/debug/sim/test_sim \
+        build/debug/faults/test_port_faults && \
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
 
 # These take longest, and should not begin when all others have ended.
@@ -204,8 +204,8 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory layers fmt-check
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) $(LONG) build/test/chaos/test_* $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
-	    build/test/sim/test_sim build/release/sim/test_sim build/test/contract/test_* \
-	    build/test/faults/test_* build/release/faults/test_port_faults build/test/fuzz/test_* tests/model/test_model \
+	    build/test/sim/test_sim build/debug/sim/test_sim build/test/contract/test_* \
+	    build/test/faults/test_* build/debug/faults/test_port_faults build/test/fuzz/test_* tests/model/test_model \
 	    build/test/unit/test_*
 
 unit: ## unit tests alone, without servers
