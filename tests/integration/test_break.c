@@ -101,20 +101,6 @@ static struct process *import_other(void)
     return other;
 }
 
-static PGconn *block_commits(void)
-{
-    PGconn *blocker = db_open(fenceline.dsn);
-    db_exec(blocker, "BEGIN");
-    db_exec(blocker, "LOCK TABLE fenceline.chapters IN ACCESS EXCLUSIVE MODE");
-    return blocker;
-}
-
-static void unblock_commits(PGconn *blocker)
-{
-    db_exec(blocker, "COMMIT");
-    db_close(blocker);
-}
-
 static int stop_test(void **state)
 {
     lockview_release_pool();
@@ -258,7 +244,7 @@ static void test_commit_that_waits(void **state)
 {
     (void)state;
     struct process *worker = fleet_start_worker();
-    PGconn *blocker = block_commits();
+    PGconn *blocker = lockview_block_commits();
     int64_t job = fleet_enqueue_chapters("ep1", "slow", ROWS, "create");
     char *row = lockview_await_text("ep1", "session_wait", "Lock/relation"), session[64];
     int64_t token = lockview_int(row, "token");
@@ -270,7 +256,7 @@ static void test_commit_that_waits(void **state)
     fenceline_assert_out(broken, "broken");
     assert_true(of_episode("fence") > token);
     assert_int_equal(of_episode("version"), 0);
-    unblock_commits(blocker);
+    lockview_unblock_commits(blocker);
     assert_done_once(job, token, "slow");
     fleet_stop_worker(worker);
     fleet_assert_clean();

@@ -32,21 +32,6 @@ static const char *const SHORT_LEASE[] = {LIST_ENV, "FENCELINE_LEASE_TTL_MS=1000
 
 /* ---- making imports hang ---- */
 
-/* A transaction of the test's that holds a table: every commit of chapters waits for it. */
-static PGconn *block_commits(void)
-{
-    PGconn *blocker = db_open(fenceline.dsn);
-    db_exec(blocker, "BEGIN");
-    db_exec(blocker, "LOCK TABLE fenceline.chapters IN ACCESS EXCLUSIVE MODE");
-    return blocker;
-}
-
-static void unblock_commits(PGconn *blocker)
-{
-    db_exec(blocker, "COMMIT");
-    db_close(blocker);
-}
-
 /* A worker that has run a job, so that its threads are there, and these are held now. */
 static struct process *start_hung_worker(const char *const *env)
 {
@@ -189,7 +174,7 @@ static void test_every_member(void **state)
     fenceline.env = PATIENT;
     fenceline_use_fast(true);
     struct process *worker = fleet_start_worker();
-    PGconn *blocker = block_commits();
+    PGconn *blocker = lockview_block_commits();
     int64_t began_ms = process_now_ms();
     int64_t job = fleet_enqueue_chapters("ep1", "first", ROWS, "create");
     free(lockview_await_text("ep1", "phase", "commit"));
@@ -222,7 +207,7 @@ static void test_every_member(void **state)
     lockview_assert_between(row, "heartbeat_age_ms", 0, 1500);
     free(row);
 
-    unblock_commits(blocker);
+    lockview_unblock_commits(blocker);
     fleet_await_outcome(job, "imported");
     process_wait(second,
                  FLEET_WAIT_MS); /* imported, or superseded by the younger one, whoever is woken first */
@@ -311,7 +296,7 @@ static void test_stalled_commit(void **state)
     fenceline.env = SOON_STALLED;
     fenceline_use_fast(true);
     struct process *worker = fleet_start_worker();
-    PGconn *blocker = block_commits();
+    PGconn *blocker = lockview_block_commits();
     char blockers[64], session[64];
     int64_t job = fleet_enqueue_chapters("ep1", "one", ROWS, "create");
     char *row = lockview_await("ep1", "stalled");
@@ -333,7 +318,7 @@ static void test_stalled_commit(void **state)
     assert_person_is_told("ep1",
                           (const char *const[]){"fence-ahead", session, "Lock/relation", blockers, NULL});
 
-    unblock_commits(blocker);
+    lockview_unblock_commits(blocker);
     fleet_await_outcome(job, "imported");
     lockview_await_none("ep1");
     fleet_stop_worker(worker);
@@ -584,7 +569,7 @@ static void test_redis_flushed(void **state)
     (void)state;
     fenceline.env = PATIENT;
     fenceline_use_fast(true);
-    PGconn *blocker = block_commits();
+    PGconn *blocker = lockview_block_commits();
     char *path = fenceline_write_chapters("ep1", "one", ROWS);
     struct process *import = fenceline_launch("import", path);
     free(lockview_await_text("ep1", "phase", "commit"));
@@ -594,7 +579,7 @@ static void test_redis_flushed(void **state)
     lockview_assert_text(row, "left_ms", NULL);
     free(row);
     assert_person_is_told("ep1", (const char *const[]){"redis-lost", "doctor", NULL});
-    unblock_commits(blocker);
+    lockview_unblock_commits(blocker);
     fenceline_finish(import, 0);
     lockview_await_none("ep1");
     fenceline_assert_chapters("ep1", "one", ROWS);

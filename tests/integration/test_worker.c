@@ -454,6 +454,22 @@ static void test_cancel_after_the_commit_was_sent(void **state)
 
 /* ---- the service ---- */
 
+/* A worker does not look at what comes of it; here each error fails the test. */
+static void test_warm_up_leaves_nothing(void **state)
+{
+    (void)state;
+    int64_t first = fleet_enqueue_chapters("ep1", "one", 2, "create");
+    db_exec(fenceline.db, "SELECT fenceline.warm_up()");
+    db_exec(fenceline.db, "SELECT fenceline.warm_up()");
+    assert_int_equal(fenceline_count("episodes"), 1);
+    assert_int_equal(fenceline_count("jobs"), 1);
+    assert_int_equal(fenceline_count("documents"), 0);
+    assert_int_equal(fenceline_count("chapters"), 0);
+    assert_int_equal(fenceline_count("transcript_segments"), 0);
+    assert_int_equal(fleet_enqueue_chapters("ep2", "two", 2, "create"), first + 1);
+    assert_int_equal(db_int(fenceline.db, "SELECT count(dispatched_at) FROM fenceline.jobs"), 0);
+}
+
 /* Times as they are by default: nothing but being told starts a job early. */
 static const char *const DEFAULT_TIMES[] = {"FENCELINE_WORKER_HEARTBEAT_MS=1000",
                                             "FENCELINE_WORKER_DEAD_MS=5000", "FENCELINE_WORKER_SWEEP_MS=5000",
@@ -605,6 +621,7 @@ int main(void)
         FENCELINE_TEST(test_lease_that_runs_out),
         FENCELINE_TEST(test_same_content_twice),
         FENCELINE_TEST(test_cancel_after_the_commit_was_sent),
+        FENCELINE_TEST(test_warm_up_leaves_nothing),
         FENCELINE_TEST(test_work_starts_at_once),
         FENCELINE_TEST(test_idle_workers_ask_little),
         FENCELINE_TEST(test_registry),

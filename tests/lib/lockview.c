@@ -139,6 +139,20 @@ static bool hold(pid_t thread)
     return ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 && waitpid(thread, NULL, __WALL) == thread;
 }
 
+PGconn *lockview_block_commits(void)
+{
+    PGconn *blocker = db_open(fenceline.dsn);
+    db_exec(blocker, "BEGIN");
+    db_exec(blocker, "LOCK TABLE fenceline.chapters IN ACCESS EXCLUSIVE MODE");
+    return blocker;
+}
+
+void lockview_unblock_commits(PGconn *blocker)
+{
+    db_exec(blocker, "COMMIT");
+    db_close(blocker);
+}
+
 bool lockview_hang_pool(const struct process *process)
 {
     char path[64];

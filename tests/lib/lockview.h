@@ -42,6 +42,10 @@ int64_t lockview_int(const char *row, const char *member);
 /* The member lies between both. */
 void lockview_assert_between(const char *row, const char *member, int64_t least, int64_t most);
 
+/* A transaction of the test's that holds a table: every commit of chapters waits until it is unblocked. */
+PGconn *lockview_block_commits(void);
+void lockview_unblock_commits(PGconn *blocker);
+
 /* Stops every thread of the process but the first: what these do (reading and parsing files) hangs, as on a
  * dead disk, while its heartbeats go on. False: there is no such thread yet, or the system forbids it. */
 bool lockview_hang_pool(const struct process *process);
