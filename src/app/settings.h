@@ -9,7 +9,18 @@
 #include "fenceline/import.h"
 #include "fenceline/types.h"
 
-enum { FL_SETTINGS_TEXT_BYTES = 1024 };
+/* The file that is read where none is named, and need not exist. */
+#define FL_SETTINGS_PATH "/etc/fenceline/fenceline.conf"
+
+enum { FL_SETTINGS_TEXT_BYTES = 1024, FL_SETTINGS_MAX = 64, FL_ORIGIN_BYTES = 1100 };
+
+/* Where a value came from. */
+enum fl_origin_source { FL_ORIGIN_DEFAULT, FL_ORIGIN_FILE, FL_ORIGIN_ENVIRONMENT, FL_ORIGIN_OPTION };
+struct fl_origin {
+    enum fl_origin_source source;
+    struct fl_slice name; /* path, variable, or "--option"; lives as long as the process */
+    unsigned line;        /* of a file; 0 elsewhere */
+};
 
 /* A worker's own; ms unless the name says otherwise. */
 struct fl_worker_settings {
@@ -24,19 +35,22 @@ struct fl_worker_settings {
 };
 
 struct fl_settings {
-    char redis_url[FL_SETTINGS_TEXT_BYTES];    /* redis.url */
-    char postgres_dsn[FL_SETTINGS_TEXT_BYTES]; /* postgres.dsn; "" = libpq's own PG* variables */
-    int64_t redis_timeout_ms;                  /* redis.timeout_ms */
-    int64_t postgres_timeout_ms;               /* postgres.timeout_ms */
-    int64_t postgres_connections;              /* postgres.connections: at most, per process */
-    int64_t import_jobs;                       /* import.jobs: imports at once, --jobs */
-    char source_root[FL_SETTINGS_TEXT_BYTES];  /* source.root; "" = workers read no files */
+    char redis_url[FL_SETTINGS_TEXT_BYTES];              /* redis.url */
+    char postgres_dsn[FL_SETTINGS_TEXT_BYTES];           /* postgres.dsn; "" = libpq's own PG* variables */
+    char redis_password_file[FL_SETTINGS_TEXT_BYTES];    /* redis.password_file; "" = none */
+    char postgres_password_file[FL_SETTINGS_TEXT_BYTES]; /* postgres.password_file; "" = none */
+    int64_t redis_timeout_ms;                            /* redis.timeout_ms */
+    int64_t postgres_timeout_ms;                         /* postgres.timeout_ms */
+    int64_t postgres_connections;                        /* postgres.connections: at most, per process */
+    int64_t import_jobs;                                 /* import.jobs: imports at once, --jobs */
+    char source_root[FL_SETTINGS_TEXT_BYTES];            /* source.root; "" = workers read no files */
     struct fl_worker_settings worker;
     size_t inline_bytes;     /* limit.inline_bytes */
     struct fl_limits limits; /* limit.file_bytes, limit.rows, limit.field_bytes */
     struct fl_import_policy
         policy; /* lease.ttl_ms, lease.max_ms, lease.stall_ms, lease.wait_ms, lease.look_ms,
                    job.max_attempts, job.patience_ms, job.backoff_base_ms, job.backoff_max_ms */
+    struct fl_origin origins[FL_SETTINGS_MAX]; /* in the order of the table (settings_keys.h) */
 };
 
 /* All defaults. */
@@ -47,12 +61,21 @@ void fl_settings_init(struct fl_settings *settings);
  * caller after. */
 FL_CHECKED fl_status fl_settings_load(struct fl_settings *settings, const char *path, struct fl_err *err);
 
-/* Sets one key ("lease.ttl_ms") from text; origin ("--wait-lock", "FENCELINE_LEASE_TTL_MS", "file:line") is
- * for the message. FL_USAGE for an unknown key or a value out of range. */
-FL_CHECKED fl_status fl_settings_set(struct fl_settings *settings, const char *key, const char *value,
-                                     const char *origin, struct fl_err *err);
+/* The same, and goes on where something is wrong: tell (may be NULL: the first thing ends it) hears of each,
+ * in order. *err and the status are of the first. */
+FL_CHECKED fl_status fl_settings_load_telling(struct fl_settings *settings, const char *path,
+                                              void (*tell)(void *owner, const struct fl_err *err),
+                                              void *owner, struct fl_err *err);
 
-/* What no single key shows: contradictions between keys. FL_USAGE. */
+/* Sets one key ("lease.ttl_ms") from text and notes where it came from. FL_USAGE for an unknown key or a
+ * value out of range, with the origin in front. */
+FL_CHECKED fl_status fl_settings_set(struct fl_settings *settings, const char *key, const char *value,
+                                     const struct fl_origin *origin, struct fl_err *err);
+
+/* "FENCELINE_LEASE_TTL_MS", "--wait-lock", "/etc/fenceline/fenceline.conf:12", "default". Returns out. */
+const char *fl_origin_format(const struct fl_origin *origin, char out[FL_ORIGIN_BYTES]);
+
+/* What no single key shows: contradictions between keys with which nothing can work. FL_USAGE. */
 FL_CHECKED fl_status fl_settings_check(const struct fl_settings *settings, struct fl_err *err);
 
 #endif

@@ -406,7 +406,7 @@ static void reload(struct worker *worker)
     fl_runs_apply_settings(&worker->runs);
     worker->look = true;
     say(worker, "settings read again (%" PRId64 " slots)%s", worker->settings.worker.slots,
-        is_elsewhere ? "; another redis.url or postgres.dsn needs a restart" : "");
+        is_elsewhere ? "; another redis.url, postgres.dsn or password needs a restart" : "");
 }
 
 static void on_signal(uv_signal_t *signal, int number)

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app/secrets.h"
 #include "base/assert.h"
 #include "base/nearest.h"
 #include "base/slice.h"
@@ -280,6 +281,14 @@ static bool begins_command(const char *word)
     return false;
 }
 
+static const char *first_of_group(const char *word)
+{
+    int i = 0;
+    while (i < FL_COMMAND_NONE - 1 && !fl_command_second_word((enum fl_command)i, word))
+        i++;
+    return COMMAND_NAMES[i];
+}
+
 static bool find_exactly(struct fl_args *args, const char *words)
 {
     for (int i = 0; i < FL_COMMAND_NONE; i++)
@@ -339,8 +348,8 @@ static fl_status find_command(struct fl_args *args, char *const *argv, int argc,
         return refuse_first(argv[0], err);
     args->help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     return args->help ? FL_OK
-                      : fl_err_set(err, FL_USAGE, "'%.60s' needs a word more, such as '%.60s list'", argv[0],
-                                   argv[0]);
+                      : fl_err_set(err, FL_USAGE, "'%.60s' needs a word more, such as '%s'", argv[0],
+                                   first_of_group(argv[0]));
 }
 
 fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_err *err)
@@ -404,10 +413,22 @@ fl_status fl_args_apply(const struct fl_args *args, struct fl_settings *settings
     fl_status status = FL_OK;
     for (size_t i = 0; status == FL_OK && i < sizeof GIVEN / sizeof *GIVEN; i++)
         if (GIVEN[i].value)
-            status = fl_settings_set(settings, GIVEN[i].key, GIVEN[i].value, GIVEN[i].origin, err);
+            status = fl_settings_set(settings, GIVEN[i].key, GIVEN[i].value,
+                                     &(struct fl_origin){FL_ORIGIN_OPTION, fl_slice_from(GIVEN[i].origin), 0},
+                                     err);
     if (status != FL_OK)
         set_usage(err, args);
     settings->limits.strict = args->strict;
     settings->limits.repair = args->repair;
     return status;
+}
+
+fl_status fl_args_load_settings(const struct fl_args *args, struct fl_settings *settings, struct fl_err *err)
+{
+    fl_status status = fl_settings_load(settings, args->config, err);
+    if (status == FL_OK)
+        status = fl_args_apply(args, settings, err);
+    if (status == FL_OK)
+        status = fl_settings_check(settings, err);
+    return status == FL_OK ? fl_secrets_read(settings, err) : status;
 }

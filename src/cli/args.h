@@ -34,7 +34,9 @@
     X(HISTORY, history, "history")                                                                           \
     X(DELETE, delete, "delete")                                                                              \
     X(MIGRATE, migrate, "migrate")                                                                           \
-    X(DOCTOR, doctor, "doctor")
+    X(DOCTOR, doctor, "doctor")                                                                              \
+    X(CONFIG_CHECK, config_check, "config check")                                                            \
+    X(CONFIG_SHOW, config_show, "config show")
 
 enum fl_command {
 #define X(name, function, words) FL_COMMAND_##name,
@@ -97,6 +99,11 @@ struct fl_args {
 /* Reads argv (getopt_long may reorder it). FL_USAGE: *err says what is wrong and how to see help. Does not
  * read the environment or any file. */
 FL_CHECKED fl_status fl_args_parse(struct fl_args *args, int argc, char **argv, struct fl_err *err);
+
+/* All that a command needs before it begins: file, environment, options, the contradictions between them, and
+ * the passwords from their files. FL_USAGE with the first thing that is wrong. */
+FL_CHECKED fl_status fl_args_load_settings(const struct fl_args *args, struct fl_settings *settings,
+                                           struct fl_err *err);
 
 /* Puts options over the settings that were loaded before: --redis, --postgres, --jobs, --wait-lock, --slots,
  * --strict, --repair. FL_USAGE for a value out of range. */

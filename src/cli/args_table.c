@@ -245,4 +245,11 @@ const struct fl_command_info fl_command_infos[FL_COMMAND_NONE] = {
          "changed. With --quiet only what is not ok.\n\n"
          "Exit codes: 0 all ok, 3 a warning, 1 a danger, 6 a server is away (the other is shown).\n",
          0, 0, false, DOCTOR_OPTIONS, COUNT(DOCTOR_OPTIONS)},
+    [FL_COMMAND_CONFIG_CHECK] =
+        {"", "say what is wrong with the configuration",
+         "Unknown settings, values out of range, contradictions, files that are not there; asks Postgres,\n"
+         "if it can be reached, how many connections it allows. Exit code 2 if anything is an error.\n",
+         0, 0, false, NULL, 0},
+    [FL_COMMAND_CONFIG_SHOW] = {"", "show the value of every setting, and where it came from",
+                                "Passwords are shown as ***.\n", 0, 0, false, NULL, 0},
 };

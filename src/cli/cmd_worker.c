@@ -56,11 +56,7 @@ static void on_note(void *owner, const struct fl_import *import, const char *not
 
 static fl_status on_reload(void *owner, struct fl_settings *settings, struct fl_err *err)
 {
-    const struct fl_args *args = owner;
-    fl_status status = fl_settings_load(settings, args->config, err);
-    if (status == FL_OK)
-        status = fl_args_apply(args, settings, err);
-    return status == FL_OK ? fl_settings_check(settings, err) : status;
+    return fl_args_load_settings(owner, settings, err);
 }
 
 int fl_cmd_worker(struct fl_args *args, struct fl_settings *settings)

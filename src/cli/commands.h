@@ -1,6 +1,7 @@
 /* commands.h - one function per command: does it, prints, and returns the exit code (product, "Exit codes").
  *
- * The settings have been loaded, overridden by the options, and checked. */
+ * The settings have been loaded, overridden by the options, and checked; the commands about settings
+ * (cmd_config.c) do that themselves. */
 #ifndef FL_CLI_COMMANDS_H
 #define FL_CLI_COMMANDS_H
 

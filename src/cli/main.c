@@ -30,7 +30,7 @@ static int fail(const struct fl_err *err)
 
 static int run(int argc, char **argv)
 {
-    static struct fl_settings settings; /* 2 KiB of text: not for the stack */
+    static struct fl_settings settings; /* several KiB of text: not for the stack */
     struct fl_args args;
     struct fl_err err = {0};
     if (fl_args_parse(&args, argc, argv, &err) != FL_OK)
@@ -46,8 +46,9 @@ static int run(int argc, char **argv)
         puts("fenceline " FL_VERSION);
         return 0;
     }
-    if (fl_settings_load(&settings, args.config, &err) != FL_OK ||
-        fl_args_apply(&args, &settings, &err) != FL_OK || fl_settings_check(&settings, &err) != FL_OK)
+    bool is_about_settings =
+        args.command == FL_COMMAND_CONFIG_CHECK || args.command == FL_COMMAND_CONFIG_SHOW;
+    if (!is_about_settings && fl_args_load_settings(&args, &settings, &err) != FL_OK)
         return fail(&err);
     return COMMANDS[args.command](&args, &settings);
 }

@@ -39,6 +39,17 @@ static const char SESSIONS_SQL[] =
     "       (SELECT datconnlimit FROM pg_database WHERE datname = current_database())"
     "  FROM pg_stat_activity"
     " WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'";
+/* A limit of -1 is none; least() passes over nulls. reserved_connections came with Postgres 16. Whoever asks
+ * has a session too, which is gone in a moment. */
+static const char ROOM_SQL[] =
+    "SELECT least(current_setting('max_connections')::bigint"
+    "               - current_setting('superuser_reserved_connections')::bigint"
+    "               - coalesce(current_setting('reserved_connections', true), '0')::bigint,"
+    "             nullif((SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user AND NOT rolsuper), "
+    "-1),"
+    "             nullif((SELECT datconnlimit FROM pg_database WHERE datname = current_database()), -1)),"
+    "       (SELECT count(*) - 1 FROM pg_stat_activity"
+    "         WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend')";
 static const char TRANSACTION_SQL[] =
     "SELECT (extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint,"
     "       pid, state, application_name, usename"
@@ -287,4 +298,16 @@ void fl_pg_doctor_look(struct fl_pg_sync *pg, const char *dsn, int64_t timeout_m
         if (!parts[i].trouble->ptr)
             *parts[i].trouble = FL_SLICE("out of memory");
     }
+}
+
+fl_status fl_pg_doctor_room(struct fl_pg_sync *pg, int64_t *allowed, int64_t *used, struct fl_err *err)
+{
+    struct fl_pg_rows *rows;
+    fl_status status = fl_pg_sync_query(pg, ROOM_SQL, NULL, 0, &rows, err);
+    if (status != FL_OK)
+        return status;
+    *allowed = fl_pg_rows_int64(rows, 0, 0);
+    *used = fl_pg_rows_int64(rows, 0, 1);
+    fl_pg_rows_free(rows);
+    return FL_OK;
 }

@@ -104,6 +104,11 @@ enum { FL_DOCTOR_JOBS = 16384 };
 void fl_pg_doctor_look(struct fl_pg_sync *pg, const char *dsn, int64_t timeout_ms, int64_t grace_ms,
                        struct fl_arena *arena, struct fl_pg_facts *facts);
 
+/* How many connections Postgres allows this role in this database, counting neither those that are reserved
+ * nor other roles' use of them; and how many others have now of that number. */
+FL_CHECKED fl_status fl_pg_doctor_room(struct fl_pg_sync *pg, int64_t *allowed, int64_t *used,
+                                       struct fl_err *err);
+
 /* Which of these jobs (at most FL_DOCTOR_JOBS) are still open and dispatched: the others were decided while
  * Redis was asked. Keeps those in place. */
 FL_CHECKED fl_status fl_pg_doctor_recheck(struct fl_pg_sync *pg, int64_t grace_ms, struct fl_arena *arena,

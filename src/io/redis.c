@@ -65,9 +65,21 @@ static fl_status bad_url(struct fl_err *err, const char *what)
         "redis.url: %s; expected redis://[user[:password]@]host[:port][/db] or unix:///path[?db=N]", what);
 }
 
+static bool parse_login(struct fl_slice login, struct fl_redis_address *address)
+{
+    struct fl_slice user;
+    bool has_password = split(&login, ':', false, &user);
+    if (!has_password)
+        return decode(login, address->user);
+    return decode(user, address->user) && decode(login, address->password);
+}
+
 static fl_status parse_unix(struct fl_slice rest, struct fl_redis_address *address, struct fl_err *err)
 {
-    struct fl_slice path = rest, before;
+    struct fl_slice before;
+    if (split(&rest, '@', true, &before) && !parse_login(before, address))
+        return bad_url(err, "user or password is too long");
+    struct fl_slice path = rest;
     if (split(&rest, '?', false, &before)) {
         path = before;
         if (!fl_slice_starts(rest, "db=") ||
@@ -78,15 +90,6 @@ static fl_status parse_unix(struct fl_slice rest, struct fl_redis_address *addre
         return bad_url(err, "the path of the socket must be absolute and not too long");
     snprintf(address->shown, sizeof address->shown, "%s", address->host);
     return FL_OK;
-}
-
-static bool parse_login(struct fl_slice login, struct fl_redis_address *address)
-{
-    struct fl_slice user;
-    bool has_password = split(&login, ':', false, &user);
-    if (!has_password)
-        return decode(login, address->user);
-    return decode(user, address->user) && decode(login, address->password);
 }
 
 static fl_status parse_tcp(struct fl_slice rest, struct fl_redis_address *address, struct fl_err *err)

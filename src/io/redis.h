@@ -1,7 +1,7 @@
 /* redis.h - one asynchronous hiredis connection on an event loop, opened on demand.
  *
- * URL: redis://[user[:password]@]host[:port][/db], or unix:///path[?db=N]. TLS (rediss://) needs hiredis 1.x
- * and is refused with a message that says so. */
+ * URL: redis://[user[:password]@]host[:port][/db], or unix://[user[:password]@]/path[?db=N]. TLS (rediss://)
+ * needs hiredis 1.x and is refused with a message that says so. */
 #ifndef FL_IO_REDIS_H
 #define FL_IO_REDIS_H
 

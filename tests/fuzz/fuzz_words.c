@@ -210,21 +210,6 @@ static fl_status load(struct fl_slice text, struct fl_settings *settings, struct
     return status;
 }
 
-static int64_t number_of(const struct fl_settings *settings, const struct fl_setting *setting)
-{
-    const char *place = (const char *)settings + setting->offset;
-    int64_t number = 0;
-    uint32_t small;
-    size_t size;
-    switch (setting->type) {
-    case FL_SETTING_INT64: memcpy(&number, place, sizeof number); break;
-    case FL_SETTING_SIZE: memcpy(&size, place, sizeof size), number = (int64_t)size; break;
-    case FL_SETTING_UINT32: memcpy(&small, place, sizeof small), number = small; break;
-    case FL_SETTING_TEXT: break;
-    }
-    return number;
-}
-
 /* All values within their ranges; set again from their own text they are the same. */
 static void check_settings(const struct fl_settings *settings)
 {
@@ -232,6 +217,7 @@ static void check_settings(const struct fl_settings *settings)
     struct fl_err err;
     size_t count;
     const struct fl_setting *table = fl_settings_table(&count);
+    const struct fl_origin origin = {FL_ORIGIN_OPTION, fl_slice_from("again"), 0};
     fl_settings_init(&again);
     for (size_t i = 0; i < count; i++) {
         const struct fl_setting *setting = &table[i];
@@ -240,17 +226,18 @@ static void check_settings(const struct fl_settings *settings)
         if (setting->type == FL_SETTING_TEXT) {
             FUZZ_CHECK(memchr(text, '\0', FL_SETTINGS_TEXT_BYTES), "%s has no end", setting->name);
         } else {
-            int64_t number = number_of(settings, setting);
+            int64_t number = fl_settings_number(settings, setting);
             FUZZ_CHECK(number >= setting->min && number <= setting->max, "%s = %" PRId64, setting->name,
                        number);
             snprintf(digits, sizeof digits, "%" PRId64, number);
             text = digits;
         }
-        FUZZ_CHECK(fl_settings_set(&again, setting->name, text, "again", &err) == FL_OK, "%s", err.text);
+        FUZZ_CHECK(fl_settings_set(&again, setting->name, text, &origin, &err) == FL_OK, "%s", err.text);
         if (setting->type == FL_SETTING_TEXT)
             FUZZ_CHECK(strcmp((const char *)&again + setting->offset, text) == 0, "%s", setting->name);
         else
-            FUZZ_CHECK(number_of(&again, setting) == number_of(settings, setting), "%s", setting->name);
+            FUZZ_CHECK(fl_settings_number(&again, setting) == fl_settings_number(settings, setting), "%s",
+                       setting->name);
     }
     fl_status status = fl_settings_check(settings, &err);
     if (status != FL_OK)

@@ -21,6 +21,8 @@
 #define CONFIG_PATH "config/fenceline.conf"
 #endif
 
+static const struct fl_origin ORIGIN = {FL_ORIGIN_OPTION, {"test", 4}, 0},
+                              TTL = {FL_ORIGIN_OPTION, {"--ttl", 5}, 0};
 static char file_path[] = "/tmp/fenceline-settings-XXXXXX";
 
 static int make_file(void **state)
@@ -96,7 +98,7 @@ static void test_ranges(void **state)
         for (int n = 0; n < 4; n++) {
             char text[32];
             snprintf(text, sizeof text, "%" PRId64, numbers[n]);
-            assert_int_equal(fl_settings_set(&s, table[i].name, text, "test", NULL),
+            assert_int_equal(fl_settings_set(&s, table[i].name, text, &ORIGIN, NULL),
                              n < 2 ? FL_OK : FL_USAGE);
         }
         assert_in_range(table[i].default_number, table[i].min, table[i].max);
@@ -112,12 +114,12 @@ static void test_number_syntax(void **state)
     struct fl_err err;
     fl_settings_init(&s);
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
-        assert_int_equal(fl_settings_set(&s, "import.jobs", BAD[i], "test", NULL), FL_USAGE);
+        assert_int_equal(fl_settings_set(&s, "import.jobs", BAD[i], &ORIGIN, NULL), FL_USAGE);
     assert_int_equal(s.import_jobs, 8);
-    assert_int_equal(fl_settings_set(&s, "lease.ttl_ms", "499", "--ttl", &err), FL_USAGE);
+    assert_int_equal(fl_settings_set(&s, "lease.ttl_ms", "499", &TTL, &err), FL_USAGE);
     assert_string_equal(err.text,
                         "--ttl: lease.ttl_ms must be a whole number of ms from 500 to 600000, not '499'");
-    assert_int_equal(fl_settings_set(&s, "lease.ttl_ms", " 501 ", "--ttl", &err), FL_OK);
+    assert_int_equal(fl_settings_set(&s, "lease.ttl_ms", " 501 ", &TTL, &err), FL_OK);
     assert_int_equal(s.policy.lease_ttl_ms, 501);
     assert_int_equal(s.policy.lease_max_ms, 600000); /* no neighbour was touched */
 }
@@ -205,7 +207,7 @@ static void test_file_errors(void **state)
     char text[8192] = "[postgres]\ndsn = hunter2";
     assert_refused("[lease]\nttl = 5\n", ":2: unknown setting 'lease.ttl'; did you mean 'lease.ttl_ms'?");
     assert_refused("[leese]\nttl_ms = 5000\n", "did you mean 'lease.ttl_ms'?");
-    assert_refused("[zzz]\nqqqqqq = 5\n", "unknown setting 'zzz.qqqqqq'; config/fenceline.conf");
+    assert_refused("[zzz]\nqqqqqq = 5\n", "unknown setting 'zzz.qqqqqq'; 'fenceline config show' lists");
     assert_refused("[lease]\n\nttl_ms = 5\n", ":3: lease.ttl_ms must be");
     assert_refused("ttl_ms = 5000\n", ":1: 'ttl_ms' stands before the first [section]");
     assert_refused("[lease]\nttl_ms = 5000\nlook_ms = 100\nttl_ms = 6000\n",
