@@ -3,8 +3,13 @@
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 SYSCONFDIR ?= /etc
-MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
+BASHDIR    ?= $(DATADIR)/bash-completion/completions
+ZSHDIR     ?= $(DATADIR)/zsh/site-functions
+FISHDIR    ?= $(DATADIR)/fish/vendor_completions.d
 VERSION    := 0.1.0
+MAN_DATE   := November 25, 2026
 
 VARIANT ?= release
 B       := build/$(VARIANT)
@@ -60,11 +65,16 @@ FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
+# The manual: one page a file of docs/man, and aliases for commands of two words (fenceline-jobs-list.1).
+PAGES       := $(patsubst docs/man/%,$(B)/man/%,$(wildcard docs/man/*.[157]))
+ALIASES      = $(patsubst %,fenceline-%.1,$(shell $(B)/manual aliases))
+COMPLETIONS := $(B)/completion/fenceline.bash $(B)/completion/fenceline.zsh $(B)/completion/fenceline.fish
+
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
         install uninstall dist clean programs sim chaos fuzz fuzz-diff model
 
-all: $(B)/fenceline ## build the program (default)
+all: $(B)/fenceline $(PAGES) $(COMPLETIONS) ## build the program, its manual and its completions (default)
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/  \1 - \2/'
@@ -94,6 +104,23 @@ $(B)/gen/lua.c: tools/embed-lua $(sort $(wildcard lua/*.lua))
 $(B)/gen/rights.c: tools/embed-text config/roles.sql config/redis.acl
 	@mkdir -p $(@D)
 	$(Q)tools/embed-text fl_roles_sql=config/roles.sql fl_redis_acl=config/redis.acl > $@
+
+# ---- the manual, from the tables that the program parses ----
+
+MANUAL := $(patsubst %.c,$(B)/%.o,$(wildcard tools/manual/*.c))
+$(MANUAL): private CPPFLAGS += -DMANUAL_DATE='"$(MAN_DATE)"'
+
+$(B)/manual: $(MANUAL) $(LIBRARY)
+	@echo "  LD   $@"
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FL_LIBS)
+
+$(B)/man/%: docs/man/% config/fenceline.conf $(B)/manual
+	@mkdir -p $(@D)
+	$(Q)$(B)/manual page $< config/fenceline.conf > $@
+
+$(B)/completion/fenceline.%: $(B)/manual
+	@mkdir -p $(@D)
+	$(Q)$(B)/manual completion $* > $@
 
 # All but main. Thin, so that a test program links in no time what it needs.
 $(LIBRARY): $(filter-out $(B)/src/cli/main.o,$(OBJECTS))
@@ -170,10 +197,11 @@ $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 
 programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
           $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
-          $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential $(B)/chaos/test_chaos $(B)/chaos/test_checker
+          $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential $(B)/chaos/test_chaos $(B)/chaos/test_checker \
+          $(PAGES) $(COMPLETIONS)
 
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c \
+-include $(OBJECTS:.o=.d) $(MANUAL:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c \
                                                              tests/chaos/*.c))
 
 # ---- trying ----
@@ -206,6 +234,7 @@ check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tests/run -j $$((2 * $(shell nproc))) $(LONG) build/test/chaos/test_* $(filter-out $(LONG),$(INTEGRATION:$(B)/%=build/test/%)) \
 	    build/test/sim/test_sim build/debug/sim/test_sim build/test/contract/test_* \
 	    build/test/faults/test_* build/debug/faults/test_port_faults build/test/fuzz/test_* tests/model/test_model \
+	    tests/manual/test_manual tests/manual/test_install \
 	    build/test/unit/test_*
 
 unit: ## unit tests alone, without servers
@@ -276,16 +305,33 @@ layers: ## does every file include only what its ring may see?
 
 # ---- installing ----
 
+SHARED := config/fenceline.conf config/roles.sql config/redis.acl
+
 install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 build/release/fenceline $(DESTDIR)$(BINDIR)/fenceline
 	test -e $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf || \
 	    install -D -m 640 config/fenceline.conf $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fenceline config/roles.sql config/redis.acl
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/fenceline $(SHARED)
+	for page in $(PAGES); do \
+	    install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
+	for page in $(ALIASES); do \
+	    build/release/manual alias $${page#fenceline-} > $(DESTDIR)$(MANDIR)/man1/$$page || exit 1; \
+	    chmod 644 $(DESTDIR)$(MANDIR)/man1/$$page || exit 1; done
+	install -D -m 644 build/release/completion/fenceline.bash $(DESTDIR)$(BASHDIR)/fenceline
+	install -D -m 644 build/release/completion/fenceline.zsh $(DESTDIR)$(ZSHDIR)/_fenceline
+	install -D -m 644 build/release/completion/fenceline.fish $(DESTDIR)$(FISHDIR)/fenceline.fish
 
-uninstall: ## the program; the configuration stays
+# Folders go that were made for it, if nothing else is in them.
+uninstall: ## all of it, but a configuration that was changed
 	rm -f $(DESTDIR)$(BINDIR)/fenceline
-	rm -f $(DESTDIR)$(PREFIX)/share/fenceline/roles.sql $(DESTDIR)$(PREFIX)/share/fenceline/redis.acl
-	-rmdir $(DESTDIR)$(PREFIX)/share/fenceline
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/fenceline/,$(notdir $(SHARED)))
+	rm -f $(DESTDIR)$(MANDIR)/man[157]/fenceline[.-]*[157]
+	rm -f $(DESTDIR)$(BASHDIR)/fenceline $(DESTDIR)$(ZSHDIR)/_fenceline $(DESTDIR)$(FISHDIR)/fenceline.fish
+	! cmp -s config/fenceline.conf $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf || \
+	    rm -f $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf
+	for folder in $(DATADIR)/fenceline $(SYSCONFDIR)/fenceline $(BASHDIR) $(dir $(BASHDIR)) $(ZSHDIR) $(dir $(ZSHDIR)) \
+	    $(FISHDIR) $(dir $(FISHDIR)) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7; do \
+	    rmdir $(DESTDIR)$$folder 2>/dev/null || true; done
 
 dist: ## a source archive of HEAD
 	git archive --prefix=fenceline-$(VERSION)/ -o fenceline-$(VERSION).tar.gz HEAD
