@@ -67,14 +67,14 @@ TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 # The manual: one page a file of docs/man, and aliases for commands of two words (fenceline-jobs-list.1).
 PAGES       := $(patsubst docs/man/%,$(B)/man/%,$(wildcard docs/man/*.[157]))
-ALIASES      = $(patsubst %,fenceline-%.1,$(shell $(B)/manual aliases))
+ALIASES     := $(B)/man/aliases
 COMPLETIONS := $(B)/completion/fenceline.bash $(B)/completion/fenceline.zsh $(B)/completion/fenceline.fish
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
         install uninstall dist clean programs sim chaos fuzz fuzz-diff model
 
-all: $(B)/fenceline $(PAGES) $(COMPLETIONS) ## build the program, its manual and its completions (default)
+all: $(B)/fenceline $(PAGES) $(ALIASES) $(COMPLETIONS) ## build the program, its manual and its completions (default)
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/  \1 - \2/'
@@ -117,6 +117,10 @@ $(B)/manual: $(MANUAL) $(LIBRARY)
 $(B)/man/%: docs/man/% config/fenceline.conf $(B)/manual
 	@mkdir -p $(@D)
 	$(Q)$(B)/manual page $< config/fenceline.conf > $@
+
+$(ALIASES): $(B)/manual
+	@rm -rf $@ && mkdir -p $@
+	$(Q)$(B)/manual aliases $@
 
 $(B)/completion/fenceline.%: $(B)/manual
 	@mkdir -p $(@D)
@@ -198,7 +202,7 @@ $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/test_contract_sim \
           $(B)/contract/test_contract_real $(B)/faults/test_port_faults $(B)/faults/test_allocation_faults \
           $(B)/fuzz/test_fuzz $(B)/fuzz/test_differential $(B)/chaos/test_chaos $(B)/chaos/test_checker \
-          $(PAGES) $(COMPLETIONS)
+          $(PAGES) $(ALIASES) $(COMPLETIONS)
 
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(MANUAL:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c \
@@ -308,18 +312,16 @@ layers: ## does every file include only what its ring may see?
 SHARED := config/fenceline.conf config/roles.sql config/redis.acl
 
 install: all ## into PREFIX (default /usr/local), DESTDIR respected
-	install -D -m 755 build/release/fenceline $(DESTDIR)$(BINDIR)/fenceline
+	install -D -m 755 $(B)/fenceline $(DESTDIR)$(BINDIR)/fenceline
 	test -e $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf || \
 	    install -D -m 640 config/fenceline.conf $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf
 	install -D -m 644 -t $(DESTDIR)$(DATADIR)/fenceline $(SHARED)
-	for page in $(PAGES); do \
-	    install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
-	for page in $(ALIASES); do \
-	    build/release/manual alias $${page#fenceline-} > $(DESTDIR)$(MANDIR)/man1/$$page || exit 1; \
-	    chmod 644 $(DESTDIR)$(MANDIR)/man1/$$page || exit 1; done
-	install -D -m 644 build/release/completion/fenceline.bash $(DESTDIR)$(BASHDIR)/fenceline
-	install -D -m 644 build/release/completion/fenceline.zsh $(DESTDIR)$(ZSHDIR)/_fenceline
-	install -D -m 644 build/release/completion/fenceline.fish $(DESTDIR)$(FISHDIR)/fenceline.fish
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 $(filter %.1,$(PAGES)) $(ALIASES)/*.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 $(filter %.5,$(PAGES))
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man7 $(filter %.7,$(PAGES))
+	install -D -m 644 $(B)/completion/fenceline.bash $(DESTDIR)$(BASHDIR)/fenceline
+	install -D -m 644 $(B)/completion/fenceline.zsh $(DESTDIR)$(ZSHDIR)/_fenceline
+	install -D -m 644 $(B)/completion/fenceline.fish $(DESTDIR)$(FISHDIR)/fenceline.fish
 
 # Folders go that were made for it, if nothing else is in them.
 uninstall: ## all of it, but a configuration that was changed

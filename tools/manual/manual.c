@@ -1,8 +1,7 @@
 /* manual.c - writes a man page or a completion to standard output; the Makefile calls it, nobody installs it.
  *
  * Usage: manual page TEMPLATE CONF > PAGE      TEMPLATE as in docs/man, CONF = config/fenceline.conf
- *        manual alias COMMAND > PAGE           a page that leads to the one with the command
- *        manual aliases                        the names of those: jobs-list, ...
+ *        manual aliases FOLDER                 pages that lead to those: fenceline-jobs-list.1, ...
  *        manual completion SHELL > FILE        bash, zsh or fish
  *
  * Failure modes: a template that names what there is not: exit code 1, and make removes what was written. */
@@ -82,20 +81,23 @@ const char *manual_values(const struct fl_option *option)
     return values;
 }
 
-/* "jobs list" as a part of a page's name: "jobs-list". */
-static void print_joined(const char *name)
-{
-    for (; *name; name++)
-        putchar(*name == ' ' ? '-' : *name);
-}
-
-static int print_aliases(void)
+/* "jobs list" has its own name, fenceline-jobs-list(1), which leads to fenceline-jobs(1). */
+static int write_aliases(const char *folder)
 {
     for (int i = 0; i < FL_COMMAND_NONE; i++) {
-        if (!strchr(fl_command_name((enum fl_command)i), ' '))
+        char word[32], path[512];
+        const char *second = fl_command_name((enum fl_command)i);
+        manual_first_word((enum fl_command)i, word);
+        second += strlen(word);
+        if (!second[0])
             continue;
-        print_joined(fl_command_name((enum fl_command)i));
-        putchar('\n');
+        snprintf(path, sizeof path, "%s/fenceline-%s-%s.1", folder, word, second + 1);
+        FILE *page = fopen(path, "w");
+        bool is_written = page && fprintf(page, ".so man1/fenceline-%s.1\n", word) > 0;
+        if (!page || fclose(page) != 0 || !is_written) {
+            perror(path);
+            return 1;
+        }
     }
     return 0;
 }
@@ -116,14 +118,10 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "page") == 0)
         return print_page(argv[2], argv[3]);
-    if (argc == 3 && strcmp(argv[1], "alias") == 0) {
-        printf(".so man1/fenceline-%.*s.1\n", (int)strcspn(argv[2], "-"), argv[2]);
-        return 0;
-    }
-    if (argc == 2 && strcmp(argv[1], "aliases") == 0)
-        return print_aliases();
+    if (argc == 3 && strcmp(argv[1], "aliases") == 0)
+        return write_aliases(argv[2]);
     if (argc == 3 && strcmp(argv[1], "completion") == 0 && manual_completion(stdout, argv[2]))
         return 0;
-    fputs("usage: manual page TEMPLATE CONF | alias COMMAND | aliases | completion bash|zsh|fish\n", stderr);
+    fputs("usage: manual page TEMPLATE CONF | aliases FOLDER | completion bash|zsh|fish\n", stderr);
     return 2;
 }
