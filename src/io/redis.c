@@ -121,6 +121,8 @@ static fl_status parse_tcp(struct fl_slice rest, struct fl_redis_address *addres
         return bad_url(err, "the port must be a number from 1 to 65535");
     if (host.len == 0)
         host = FL_SLICE("127.0.0.1");
+    if (memchr(host.ptr, '?', host.len)) /* a password, as other programs take it: it must not be shown */
+        return bad_url(err, "no '?' may follow the host");
     if (!decode(host, address->host))
         return bad_url(err, "the host is too long");
     snprintf(address->shown, sizeof address->shown, "%s:%d", address->host, address->port);

@@ -253,6 +253,95 @@ static void test_environment(void **state)
     assert_string_equal(s.redis_url, "redis://127.0.0.1:6379");
 }
 
+static void assert_origin(const struct fl_settings *settings, const char *key, enum fl_origin_source source,
+                          const char *text)
+{
+    char out[FL_ORIGIN_BYTES];
+    const struct fl_origin *origin = fl_settings_origin(settings, fl_settings_find(key));
+    assert_int_equal(origin->source, source);
+    assert_string_equal(fl_origin_format(origin, out), text);
+}
+
+/* The strongest source is the one that is named, and a refused value leaves value and origin as they were. */
+static void test_origins(void **state)
+{
+    (void)state;
+    struct fl_settings s;
+    struct fl_err err;
+    char place[64];
+    setenv("FENCELINE_LEASE_TTL_MS", "4321", 1);
+    setenv("FENCELINE_POSTGRES", "dbname=short", 1);
+    setenv("FENCELINE_POSTGRES_DSN", "dbname=long", 1);
+    assert_int_equal(load(&s, "[lease]\nttl_ms = 1000\n\nlook_ms = 77\n[import]\njobs = 5\n", &err), FL_OK);
+    assert_origin(&s, "lease.ttl_ms", FL_ORIGIN_ENVIRONMENT, "FENCELINE_LEASE_TTL_MS");
+    assert_origin(&s, "postgres.dsn", FL_ORIGIN_ENVIRONMENT, "FENCELINE_POSTGRES");
+    snprintf(place, sizeof place, "%s:4", file_path);
+    assert_origin(&s, "lease.look_ms", FL_ORIGIN_FILE, place);
+    snprintf(place, sizeof place, "%s:6", file_path);
+    assert_origin(&s, "import.jobs", FL_ORIGIN_FILE, place);
+    assert_origin(&s, "worker.slots", FL_ORIGIN_DEFAULT, "default");
+    assert_int_equal(fl_settings_set(&s, "import.jobs", "0", &TTL, &err), FL_USAGE);
+    assert_origin(&s, "import.jobs", FL_ORIGIN_FILE, place);
+    assert_int_equal(fl_settings_set(&s, "import.jobs", "7", &TTL, &err), FL_OK);
+    assert_origin(&s, "import.jobs", FL_ORIGIN_OPTION, "--ttl");
+    unsetenv("FENCELINE_LEASE_TTL_MS");
+    unsetenv("FENCELINE_POSTGRES");
+    unsetenv("FENCELINE_POSTGRES_DSN");
+}
+
+static void keep_text(void *owner, const struct fl_err *err)
+{
+    strcat(owner, err->text);
+    strcat(owner, "\n");
+}
+
+/* Whoever wants to hear of all hears of all, in order; what is right counts. */
+static void test_all_errors(void **state)
+{
+    (void)state;
+    struct fl_settings s;
+    struct fl_err err = {0};
+    char heard[4096] = "", expected[4096];
+    FILE *file = fopen(file_path, "w");
+    assert_non_null(file);
+    fputs("[lease]\nttl = 5\nttl_ms = 1\nlook_ms = 77\nlook_ms = 78\nnonsense\n[job]\nmax_deaths=0\n", file);
+    assert_int_equal(fclose(file), 0);
+    setenv("FENCELINE_JOB_MAX_DEATH", "3", 1);
+    assert_int_equal(fl_settings_load_telling(&s, file_path, keep_text, heard, &err), FL_USAGE);
+    unsetenv("FENCELINE_JOB_MAX_DEATH");
+    snprintf(expected, sizeof expected,
+             "%s:2: unknown setting 'lease.ttl'; did you mean 'lease.ttl_ms'?\n"
+             "%s:3: lease.ttl_ms must be a whole number of ms from 500 to 600000, not '1'\n"
+             "%s:5: lease.look_ms was given in line 4 already\n"
+             "%s:8: job.max_deaths must be a whole number from 1 to 100, not '0'\n"
+             "%s:6: neither 'key = value' nor '[section]' nor a comment\n"
+             "FENCELINE_JOB_MAX_DEATH: unknown setting 'job.max_death'; did you mean 'job.max_deaths'?\n",
+             file_path, file_path, file_path, file_path, file_path);
+    assert_string_equal(heard, expected);
+    assert_non_null(strstr(err.text, ":2: unknown setting"));
+    assert_int_equal(s.policy.look_ms, 77);
+    assert_int_equal(s.policy.lease_ttl_ms, 8000);
+}
+
+/* Number and text of each setting, as the table describes it. */
+static void test_values(void **state)
+{
+    (void)state;
+    struct fl_settings s;
+    size_t count;
+    const struct fl_setting *table = fl_settings_table(&count);
+    fl_settings_init(&s);
+    for (size_t i = 0; i < count; i++) {
+        bool is_text = table[i].type == FL_SETTING_TEXT;
+        assert_ptr_equal(fl_settings_find(table[i].name), &table[i]);
+        assert_int_equal(fl_settings_number(&s, &table[i]), is_text ? 0 : table[i].default_number);
+        assert_int_equal(fl_settings_text(&s, &table[i]) != NULL, is_text);
+        if (is_text)
+            assert_string_equal(fl_settings_text(&s, &table[i]), table[i].default_text);
+    }
+    assert_null(fl_settings_find("lease.ttl"));
+}
+
 static void test_contradictions(void **state)
 {
     (void)state;
@@ -301,11 +390,19 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),           cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_number_syntax),      cmocka_unit_test(test_shipped_file),
-        cmocka_unit_test(test_shipped_file_loads), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_file_errors),        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_contradictions),     cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_number_syntax),
+        cmocka_unit_test(test_shipped_file),
+        cmocka_unit_test(test_shipped_file_loads),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_all_errors),
+        cmocka_unit_test(test_values),
     };
     /* A developer's own servers are no matter here. */
     unsetenv("FENCELINE_REDIS");
