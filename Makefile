@@ -108,7 +108,7 @@ $(B)/gen/rights.c: tools/embed-text config/roles.sql config/redis.acl
 # ---- the manual, from the tables that the program parses ----
 
 MANUAL := $(patsubst %.c,$(B)/%.o,$(wildcard tools/manual/*.c))
-$(MANUAL): private CPPFLAGS += -DMANUAL_DATE='"$(MAN_DATE)"'
+$(MANUAL): private FL_CPPFLAGS += -DMANUAL_DATE='"$(MAN_DATE)"'
 
 $(B)/manual: $(MANUAL) $(LIBRARY)
 	@echo "  LD   $@"

@@ -96,7 +96,7 @@ static fl_status read_one(struct fl_settings *settings, size_t i, struct fl_err 
     if (status == FL_OK)
         memcpy((char *)settings + setting->offset, whole, sizeof whole);
     else
-        fl_err_prefix(err, SECRETS[i].file_setting);
+        fl_err_prefix(err, "%s", SECRETS[i].file_setting);
     explicit_bzero(password, sizeof password);
     explicit_bzero(whole, sizeof whole);
     return status;

@@ -3,6 +3,7 @@
  * Happy path: load like every command, but tell all that is wrong and not only the first; or print each
  * setting with its origin. Failure modes: every finding is a line; an error among them is exit code 2. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/config_check.h"
 #include "app/secrets.h"
@@ -58,6 +59,17 @@ static void on_load_error(void *owner, const struct fl_err *err)
     on_finding(owner, FL_CONFIG_ERROR, NULL, err->text);
 }
 
+/* What was looked at: a check of the wrong file would calm nobody who knew. */
+static void print_ok(const struct findings *findings)
+{
+    const char *path = findings->args->config;
+    if (!path && access(FL_SETTINGS_PATH, F_OK) == 0)
+        path = FL_SETTINGS_PATH;
+    fputs("the configuration is ok: ", stdout);
+    fl_print_text(stdout, fl_slice_from(path ? path : "no file, " FL_SETTINGS_PATH " does not exist"));
+    puts(findings->warnings ? ", but for the warnings above" : "");
+}
+
 int fl_cmd_config_check(struct fl_args *args, struct fl_settings *settings)
 {
     struct findings findings = {.args = args};
@@ -71,7 +83,7 @@ int fl_cmd_config_check(struct fl_args *args, struct fl_settings *settings)
     if (findings.errors)
         return fl_status_exit_code(FL_USAGE);
     if (!args->json && !args->quiet)
-        printf("the configuration is ok%s\n", findings.warnings ? ", but for the warnings above" : "");
+        print_ok(&findings);
     return 0;
 }
 

@@ -27,6 +27,13 @@ static struct process *config(int exit_code, const char *command, const char *op
     return fenceline_run(exit_code, "config", command, "--config", config_path, option);
 }
 
+static void assert_ok(const struct process *process)
+{
+    char expected[300];
+    snprintf(expected, sizeof expected, "the configuration is ok: %s\n", config_path);
+    assert_string_equal(process->out.bytes, expected);
+}
+
 /* The connection string of the test's database for another role. */
 static char *dsn_as(const char *role)
 {
@@ -42,7 +49,7 @@ static void test_right(void **state)
     (void)state;
     write_config("[lease]\nttl_ms = 9000\n");
     struct process *ok = config(0, "check", NULL);
-    assert_string_equal(ok->out.bytes, "the configuration is ok\n");
+    assert_ok(ok);
     assert_string_equal(ok->err.bytes, "");
     assert_string_equal(config(0, "check", "--json")->out.bytes, "");
     assert_string_equal(config(0, "check", "--quiet")->out.bytes, "");
@@ -128,7 +135,7 @@ static void test_servers_away(void **state)
     fenceline.postgres_dsn = "postgresql://127.0.0.1:1/none";
     fenceline.redis_url = "redis://127.0.0.1:1";
     struct process *ok = config(0, "check", NULL);
-    assert_string_equal(ok->out.bytes, "the configuration is ok\n");
+    assert_ok(ok);
     fenceline_assert_err(ok,
                          "note: not asked how many connections Postgres allows: Postgres: could not connect");
     fenceline_assert_out(config(0, "check", "--json"),
@@ -222,7 +229,7 @@ static void test_password_files(void **state)
     process_wait_for_output(worker, "settings read again (16 slots)\n", 20000);
     process_signal(worker, SIGTERM);
     fenceline_finish(worker, 0);
-    assert_string_equal(config(0, "check", NULL)->out.bytes, "the configuration is ok\n");
+    assert_ok(config(0, "check", NULL));
     fenceline_assert_out(config(0, "show", NULL), "/secret");
 
     /* As systemd gives it. */
