@@ -13,8 +13,8 @@ PARALLEL := -j$(shell nproc)
 Q       := $(if $(V),,@)
 
 CC         ?= cc
-PKGS       := libuv hiredis libpq libcjson nettle inih
-PKG_PACKAGES := libuv1-dev libhiredis-dev libpq-dev libcjson-dev nettle-dev libinih-dev
+PKGS       := libuv hiredis libpq libcjson nettle inih libmicrohttpd
+PKG_PACKAGES := libuv1-dev libhiredis-dev libpq-dev libcjson-dev nettle-dev libinih-dev libmicrohttpd-dev
 WARNINGS   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 WERROR     := $(if $(CI),-Werror)
 # gcc's runtimes are linked in, as clang's are: each start of a test program is a quarter faster.
@@ -37,7 +37,7 @@ define check_pkg
 $(if $(shell pkg-config --exists $(1) 2>/dev/null && echo yes),,$(error $(1) is missing: install the Debian package $(2), or run tools/setup run))
 endef
 ifeq ($(filter clean help run check setup model fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
-$(foreach i,1 2 3 4 5 6,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
+$(foreach i,1 2 3 4 5 6 7,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
 endif
 
 FL_CPPFLAGS = -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' -Iinclude -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -46,7 +46,7 @@ FL_LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 TEST_LIBS   = $(FL_LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 
 SOURCES   := $(wildcard src/base/*.c src/core/*.c src/core/formats/*.c src/io/*.c src/app/*.c src/cli/*.c)
-GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c $(B)/gen/rights.c
+GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c $(B)/gen/rights.c $(B)/gen/page.c
 OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(GENERATED:.c=.o)
 LIBRARY   := $(B)/libfenceline.a
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -94,6 +94,11 @@ $(B)/gen/lua.c: tools/embed-lua $(sort $(wildcard lua/*.lua))
 $(B)/gen/rights.c: tools/embed-text config/roles.sql config/redis.acl
 	@mkdir -p $(@D)
 	$(Q)tools/embed-text fl_roles_sql=config/roles.sql fl_redis_acl=config/redis.acl > $@
+
+PAGE := $(addprefix src/app/page/page.,html css js)
+$(B)/gen/page.c: tools/embed-text $(PAGE)
+	@mkdir -p $(@D)
+	$(Q)tools/embed-text $(join fl_page_html= fl_page_css= fl_page_js=,$(PAGE)) > $@
 
 # All but main. Thin, so that a test program links in no time what it needs.
 $(LIBRARY): $(filter-out $(B)/src/cli/main.o,$(OBJECTS))

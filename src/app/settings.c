@@ -18,6 +18,7 @@
 #include "app/settings_keys.h"
 #include "base/nearest.h"
 #include "base/slice.h"
+#include "io/http.h"
 
 static const char DEFAULT_PATH[] = "/etc/fenceline/fenceline.conf";
 static const char ENVIRONMENT_PREFIX[] = "FENCELINE_";
@@ -39,6 +40,7 @@ static const struct fl_setting SETTINGS[] = {
     {"worker.heartbeat_ms", FL_SETTING_INT64, AT(worker.heartbeat_ms), NULL, 1000, 100, 60000, "ms"},
     {"worker.dead_ms", FL_SETTING_INT64, AT(worker.dead_ms), NULL, 5000, 300, 600000, "ms"},
     {"worker.sweep_ms", FL_SETTING_INT64, AT(worker.sweep_ms), NULL, 5000, 100, 600000, "ms"},
+    {"http.listen", FL_SETTING_TEXT, AT(http_listen), .default_text = "127.0.0.1:9465", .unit = ""},
     {"limit.file_bytes", FL_SETTING_SIZE, AT(limits.file_bytes), NULL, 67108864, 1, 1073741824, "bytes"},
     {"limit.rows", FL_SETTING_SIZE, AT(limits.rows), NULL, 200000, 1, 10000000, ""},
     {"limit.field_bytes", FL_SETTING_SIZE, AT(limits.field_bytes), NULL, 65536, 1, 16777216, "bytes"},
@@ -314,5 +316,6 @@ fl_status fl_settings_check(const struct fl_settings *settings, struct fl_err *e
     if (settings->source_root[0] && settings->source_root[0] != '/')
         return fl_err_set(err, FL_USAGE, "source.root must be an absolute path, not '%s'",
                           settings->source_root);
-    return FL_OK;
+    struct fl_http_address address;
+    return fl_http_parse_address(settings->http_listen, &address, err);
 }
