@@ -54,7 +54,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard te
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
 CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/leases.c \
                                                       tests/chaos/clock.c, \
-                                                      $(wildcard tests/chaos/*.c)))
+                                                      $(wildcard tests/chaos/*.c tests/browser/*.c)))
 FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_%,$(wildcard tests/fuzz/*.c)))
 FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
@@ -62,7 +62,7 @@ TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim chaos fuzz fuzz-diff model
+        install uninstall dist clean programs sim chaos fuzz fuzz-diff model browser
 
 all: $(B)/fenceline ## build the program (default)
 
@@ -168,6 +168,10 @@ $(B)/fuzz/test_differential: $(B)/tests/fuzz/test_differential.o $(TEST_LIB) $(L
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+$(B)/browser/test_browser: $(B)/tests/browser/test_browser.o $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
 # One target as a libFuzzer program; VARIANT=fuzz only, by clang.
 $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 	@mkdir -p $(@D)
@@ -223,6 +227,10 @@ unit-programs: $(UNIT)
 integration: ## integration tests on real servers that they start themselves
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/integration/test_*
+
+browser: all build/release/browser/test_browser ## the status page in a real Chromium; screenshots go to build/browser
+	@if command -v chromium >/dev/null; then build/release/browser/test_browser build/browser; \
+	    else echo "SKIPPED: the status page in a browser needs the Debian package chromium"; fi
 
 SEED ?= 1
 N    ?= 20000
