@@ -154,6 +154,7 @@ def walk(browser):
             browser.complaints.append("%s shows no focus" % seen)
     browser.ask("document.getElementById('hour').focus()")
     browser.key("ArrowLeft")
+    browser.key("ArrowLeft")
     browser.wait_for("document.querySelector('.legend .when').textContent === '1 minute ago'", "a minute by the arrow keys")
     browser.ask("document.getElementById('hold').focus()")
     browser.ask("document.getElementById('hold').click()")
