@@ -29,7 +29,7 @@ CHECK = r"""
   need(document.querySelectorAll("script").length === 1, "another script");
   need(document.querySelectorAll("img, iframe, object, embed, link[rel=stylesheet], b:not(.legend b), svg[onload]").length === 0, "markup from a text");
   need(!window.owned, "a text has run");
-  need(document.body.textContent.includes("<img src=x onerror="), "the hostile episode is not shown as text");
+  need(["leases", "workers", "failures"].every((id) => document.getElementById(id).textContent.includes("<img src=x onerror=")), "a hostile id is not shown as text");
   need(!/[\u202a-\u202e\u2066-\u2069]/.test(document.body.textContent), "a text turns the direction of writing");
   need(performance.getEntriesByType("resource").every((r) => r.name.startsWith(location.origin)), "something from elsewhere was loaded");
   const light = (color) => {

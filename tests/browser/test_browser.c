@@ -21,6 +21,14 @@ enum { HOSTILE_COUNT = sizeof HOSTILE / sizeof *HOSTILE };
 /* Failures, leases and a worker of such names, and an hour with all outcomes. */
 static void make_hostile_world(void)
 {
+    db_exec(fenceline.db,
+            "INSERT INTO fenceline.jobs (episode_id, kind, source, outcome, started_at, finished_at, token, "
+            "lease_ms,"
+            "                            claim_ms, load_ms, created_at)"
+            " SELECT 'ep' || g, 'chapters', 'x', (ARRAY['imported', 'unchanged', 'rejected', 'invalid'])[1 + "
+            "g % 7 % 4],"
+            "        at - interval '400 ms', at, g, 20, 5, 200, at - interval '1 s'"
+            "   FROM (SELECT g, now() - g % 3600 * interval '1 s' AS at FROM generate_series(1, 4000) g) x");
     for (size_t i = 0; i < HOSTILE_COUNT; i++) {
         db_exec(
             fenceline.db,
@@ -33,14 +41,6 @@ static void make_hostile_world(void)
                  "script>\",\"slots\":4,\"started\":\"<b>\"}");
         rdb_exec(fenceline.redis, "ZADD fenceline:{queue}:workers %lld %s", 1LL << 50, HOSTILE[i]);
     }
-    db_exec(fenceline.db,
-            "INSERT INTO fenceline.jobs (episode_id, kind, source, outcome, started_at, finished_at, token, "
-            "lease_ms,"
-            "                            claim_ms, load_ms, created_at)"
-            " SELECT 'ep' || g, 'chapters', 'x', (ARRAY['imported', 'unchanged', 'rejected', 'invalid'])[1 + "
-            "g % 7 % 4],"
-            "        at - interval '400 ms', at, g, 20, 5, 200, at - interval '1 s'"
-            "   FROM (SELECT g, now() - g % 3600 * interval '1 s' AS at FROM generate_series(1, 4000) g) x");
 }
 
 static void test_page(void **state)

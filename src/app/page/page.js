@@ -66,7 +66,7 @@ function figure(name, value, unit, mood) {
 }
 
 function showFigures(data, sums) {
-  const queue = data.queue || {}, workers = list(data.workers), leases = list(data.leases);
+  const queue = data.queue || {}, workers = list(data.workers).filter((w) => w.state !== "dead"), leases = list(data.leases);
   const open = queue.waiting + queue.retrying + queue.scheduled + queue.dispatched + queue.running;
   const slots = workers.reduce((sum, w) => sum + (known(w.slots) ? w.slots : 0), 0);
   const busy = workers.reduce((sum, w) => sum + (known(w.running) ? w.running : 0), 0);
