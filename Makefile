@@ -293,11 +293,13 @@ install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 build/release/fenceline $(DESTDIR)$(BINDIR)/fenceline
 	test -e $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf || \
 	    install -D -m 640 config/fenceline.conf $(DESTDIR)$(SYSCONFDIR)/fenceline/fenceline.conf
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fenceline config/roles.sql config/redis.acl
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fenceline config/roles.sql config/redis.acl \
+	    packaging/grafana-dashboard.json packaging/prometheus-alerts.yml
 
 uninstall: ## the program; the configuration stays
 	rm -f $(DESTDIR)$(BINDIR)/fenceline
 	rm -f $(DESTDIR)$(PREFIX)/share/fenceline/roles.sql $(DESTDIR)$(PREFIX)/share/fenceline/redis.acl
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/fenceline/,grafana-dashboard.json prometheus-alerts.yml)
 	-rmdir $(DESTDIR)$(PREFIX)/share/fenceline
 
 dist: ## a source archive of HEAD
