@@ -18,8 +18,8 @@ PARALLEL := -j$(shell nproc)
 Q       := $(if $(V),,@)
 
 CC         ?= cc
-PKGS       := libuv hiredis libpq libcjson nettle inih
-PKG_PACKAGES := libuv1-dev libhiredis-dev libpq-dev libcjson-dev nettle-dev libinih-dev
+PKGS       := libuv hiredis libpq libcjson nettle inih libmicrohttpd
+PKG_PACKAGES := libuv1-dev libhiredis-dev libpq-dev libcjson-dev nettle-dev libinih-dev libmicrohttpd-dev
 WARNINGS   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 WERROR     := $(if $(CI),-Werror)
 # gcc's runtimes are linked in, as clang's are: each start of a test program is a quarter faster.
@@ -42,7 +42,7 @@ define check_pkg
 $(if $(shell pkg-config --exists $(1) 2>/dev/null && echo yes),,$(error $(1) is missing: install the Debian package $(2), or run tools/setup run))
 endef
 ifeq ($(filter clean help run check setup model fmt fmt-check layers stop uninstall,$(or $(MAKECMDGOALS),all)),)
-$(foreach i,1 2 3 4 5 6,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
+$(foreach i,1 2 3 4 5 6 7,$(call check_pkg,$(word $(i),$(PKGS)),$(word $(i),$(PKG_PACKAGES))))
 endif
 
 FL_CPPFLAGS = -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' -Iinclude -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -51,7 +51,7 @@ FL_LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 TEST_LIBS   = $(FL_LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 
 SOURCES   := $(wildcard src/base/*.c src/core/*.c src/core/formats/*.c src/io/*.c src/app/*.c src/cli/*.c)
-GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c $(B)/gen/rights.c
+GENERATED := $(B)/gen/schema.c $(B)/gen/lua.c $(B)/gen/rights.c $(B)/gen/page.c
 OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(GENERATED:.c=.o)
 LIBRARY   := $(B)/libfenceline.a
 UNIT        := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -59,7 +59,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard te
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
 CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/leases.c \
                                                       tests/chaos/clock.c, \
-                                                      $(wildcard tests/chaos/*.c)))
+                                                      $(wildcard tests/chaos/*.c tests/browser/*.c)))
 FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_%,$(wildcard tests/fuzz/*.c)))
 FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
@@ -72,7 +72,7 @@ COMPLETIONS := $(B)/completion/fenceline.bash $(B)/completion/fenceline.zsh $(B)
 
 .DELETE_ON_ERROR:
 .PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim chaos fuzz fuzz-diff model
+        install uninstall dist clean programs sim chaos fuzz fuzz-diff model browser
 
 all: $(B)/fenceline $(PAGES) $(ALIASES) $(COMPLETIONS) ## build the program, its manual and its completions (default)
 
@@ -104,6 +104,11 @@ $(B)/gen/lua.c: tools/embed-lua $(sort $(wildcard lua/*.lua))
 $(B)/gen/rights.c: tools/embed-text config/roles.sql config/redis.acl
 	@mkdir -p $(@D)
 	$(Q)tools/embed-text fl_roles_sql=config/roles.sql fl_redis_acl=config/redis.acl > $@
+
+PAGE := $(addprefix src/app/page/page.,html css js)
+$(B)/gen/page.c: tools/embed-text $(PAGE)
+	@mkdir -p $(@D)
+	$(Q)tools/embed-text $(join fl_page_html= fl_page_css= fl_page_js=,$(PAGE)) > $@
 
 # ---- the manual, from the tables that the program parses ----
 
@@ -194,6 +199,10 @@ $(B)/fuzz/test_differential: $(B)/tests/fuzz/test_differential.o $(TEST_LIB) $(L
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+$(B)/browser/test_browser: $(B)/tests/browser/test_browser.o $(TEST_LIB) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
 # One target as a libFuzzer program; VARIANT=fuzz only, by clang.
 $(B)/fuzz/fuzz_%: tests/fuzz/libfuzzer.c $(FUZZ) $(LIBRARY)
 	@mkdir -p $(@D)
@@ -252,6 +261,10 @@ integration: ## integration tests on real servers that they start themselves
 	@$(TEST_BUILDS)
 	@tests/run -j $$((2 * $(shell nproc))) build/test/integration/test_*
 
+browser: all build/release/browser/test_browser ## the status page in a real Chromium; screenshots go to build/browser
+	@if command -v chromium >/dev/null; then build/release/browser/test_browser build/browser; \
+	    else echo "SKIPPED: the status page in a browser needs the Debian package chromium"; fi
+
 SEED ?= 1
 N    ?= 20000
 sim: build/release/sim/sim ## N seeds of the simulator from SEED on; MUTANT=NAME leaves a guard out, REPLAY=FAULTS tells one
@@ -309,7 +322,7 @@ layers: ## does every file include only what its ring may see?
 
 # ---- installing ----
 
-SHARED := config/fenceline.conf config/roles.sql config/redis.acl
+SHARED := config/fenceline.conf config/roles.sql config/redis.acl packaging/grafana-dashboard.json packaging/prometheus-alerts.yml
 
 install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 $(B)/fenceline $(DESTDIR)$(BINDIR)/fenceline

@@ -61,6 +61,7 @@ GRANT EXECUTE ON FUNCTION
     fenceline.job_state,
     fenceline.job_phases,
     fenceline.ms_between,
+    fenceline.queue_depth,
     fenceline.retry_chain
     TO fenceline_reader;
 
@@ -108,7 +109,9 @@ GRANT EXECUTE ON FUNCTION
     fenceline.begin_suspect,
     fenceline.postpone_job,
     fenceline.suspect_jobs,
-    fenceline.tidy_jobs
+    fenceline.tidy_jobs,
+    -- its metrics
+    fenceline.queue_depth
     TO fenceline_worker;
 
 -- ---- fenceline_enqueuer: a program's own transaction asks for an import ----

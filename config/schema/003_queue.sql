@@ -206,7 +206,7 @@ END $$;
 -- One with deaths > 0 is not begun yet: that takes begin_suspect.
 CREATE FUNCTION fenceline.begin_jobs(ids bigint[], my_worker text)
 RETURNS TABLE (id bigint, episode text, kind text, mode text, if_version bigint, source text, body bytea, format text,
-               strict boolean, repair boolean, attempts integer, deaths smallint) LANGUAGE plpgsql AS $$
+               strict boolean, repair boolean, attempts integer, deaths smallint, waited_ms bigint) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     RETURN QUERY
@@ -216,7 +216,8 @@ BEGIN
       FROM unnest(ids) u (id)
      WHERE j.job_id = u.id AND j.outcome IS NULL
  RETURNING j.job_id, j.episode_id, j.kind, j.mode, j.if_version, j.source, j.body, j.format, j.strict, j.repair,
-           j.attempts, j.deaths;
+           j.attempts, j.deaths,
+           (extract(epoch FROM j.started_at - greatest(j.created_at, j.not_before)) * 1000)::bigint;
 END $$;
 
 -- A session plans each statement at its first use, and that takes ten times as long as an import. A worker's session calls

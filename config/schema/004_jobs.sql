@@ -50,6 +50,18 @@ CREATE FUNCTION fenceline.ms_between(a timestamptz, b timestamptz) RETURNS bigin
     SELECT CASE WHEN b >= a THEN (extract(epoch FROM b - a) * 1000)::bigint END
 $$;
 
+-- The queue in numbers, for the metrics of workers, which need no right to read a job for it.
+CREATE FUNCTION fenceline.queue_depth()
+RETURNS TABLE (waiting bigint, scheduled bigint, retrying bigint, dispatched bigint, running bigint, oldest_due_ms bigint,
+               breaks bigint, paused boolean) LANGUAGE sql STABLE AS $$
+    SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'scheduled'),
+           count(*) FILTER (WHERE state = 'to be tried again'), count(*) FILTER (WHERE state = 'dispatched'),
+           count(*) FILTER (WHERE state = 'running'), max(fenceline.ms_between(due_at, now())),
+           (SELECT count(*) FROM fenceline.lock_breaks), (SELECT c.paused FROM fenceline.queue_control c)
+      FROM (SELECT fenceline.job_state(j) AS state, greatest(j.created_at, j.not_before) AS due_at
+              FROM fenceline.jobs j WHERE coalesce(j.outcome, 'open') = 'open') open
+$$;
+
 -- How long a job was in each phase, in ms, in order; null = not known. waiting: until a worker began it last; commit: what
 -- that attempt had left after lease, claim and load; total: from the moment it was due. An import in its own process is
 -- not begun by a worker: its waiting and its commit are not known. (Not of whole rows, so that many can be sorted.)

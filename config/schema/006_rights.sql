@@ -22,6 +22,7 @@ ALTER FUNCTION fenceline.tidy_jobs SECURITY DEFINER SET search_path = pg_catalog
 ALTER FUNCTION fenceline.retry_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.cancel_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.purge_jobs SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION fenceline.queue_depth SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.set_paused SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION fenceline.break_claim SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 -- Not resolve_commit, which ends a session of the caller's, nor episode_locker, which looks at sessions: the owner of the

@@ -146,6 +146,7 @@ static void on_checked(void *owner, fl_status status, size_t count)
         look(dispatcher, dispatcher->dispatched.after);
     } else {
         dispatcher->lookup_adds = true;
+        dispatcher->found_lost += count;
         if (!fl_redis_queue_add(dispatcher->queue, dispatcher->dispatched.jobs, count))
             end_look(dispatcher, true);
     }
@@ -216,6 +217,7 @@ static void on_rescued(void *owner, fl_status status, const struct fl_queue_entr
         snprintf(dispatcher->suspect.workers[i], FL_WORKER_BYTES, "%.*s", FL_ARGS(workers[i]));
     }
     dispatcher->rescued_count = dispatcher->suspect.count = count;
+    dispatcher->taken_over += count;
     tell_postgres(dispatcher);
 }
 

@@ -34,7 +34,8 @@ struct fl_dispatcher {
     struct fl_queue_tidy tidy;
     struct fl_queue_entry rescued[FL_SUSPECT_LIMIT];
     size_t rescued_count, rescued_left;
-    bool lookup_adds; /* the add in flight belongs to the search */
+    bool lookup_adds;                /* the add in flight belongs to the search */
+    uint64_t taken_over, found_lost; /* entries of dead workers; jobs that Redis had lost; so far */
 };
 
 /* Fill settings, clock, store and queue before; takes the queue's dispatch_events. */

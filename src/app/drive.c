@@ -202,7 +202,10 @@ static void post(struct fl_drive *drive, struct fl_event event)
             drive->progress_ms = event.now_ms;
         }
         event.progress = drive->progress;
+        uint32_t dropped = drive->import.dropped_events;
         action = fl_import_step(&drive->import, &event);
+        if (drive->ports->seen && drive->import.dropped_events == dropped)
+            drive->ports->seen(drive->ports->owner, &drive->import, &event);
         if (action.note && drive->ports->note)
             drive->ports->note(drive->ports->owner, &drive->import, action.note);
     } while (perform(drive, &action, &event));

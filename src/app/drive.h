@@ -19,6 +19,8 @@ struct fl_drive_ports {
     struct fl_clock_port *clock;
     /* Something worth a log line, or NULL: static text. */
     void (*note)(void *owner, const struct fl_import *import, const char *note);
+    /* Every event, after its step, unless it came too late; for who counts. May be NULL. */
+    void (*seen)(void *owner, const struct fl_import *import, const struct fl_event *event);
     /* For who runs more imports than may work at once; both NULL, or both set. parked: the import waits for
      * another holder's lease, and needs no memory meanwhile. unpark: may it go on? false = fl_drive_resume
      * will be called. */

@@ -104,7 +104,9 @@ static void report(struct fl_run *run, enum fl_outcome outcome, const char *mess
         .kind = run->job.kind,
         .outcome = outcome,
         .message = message,
+        .waited_ms = run->waited_ms,
         .elapsed_ms = clock->now_ms(clock->self) - run->drive.started_ms,
+        .late_answers = run->drive.import.dropped_events,
     };
     run->runs->ended(run->runs->owner, &end);
 }
@@ -193,6 +195,7 @@ static void on_parked(void *owner, struct fl_drive *drive_pointer)
     struct fl_runs *runs = owner;
     struct fl_run *run = FL_CONTAINER(drive_pointer, struct fl_run, drive);
     move(run, FL_RUN_PARKED);
+    runs->parks++;
     bool is_too_many = runs->counts[FL_RUN_PARKED] > PARKED_PER_SLOT * (size_t)runs->settings->worker.slots;
     /* A suspect that waits would keep all others waiting, and be blamed for deaths that it has no part in. */
     run->overflow = is_too_many || runs->suspect == run;
@@ -268,6 +271,7 @@ static void on_begun(void *owner, const struct fl_begun_job *job)
         return;
     run->attempts = job->attempts;
     run->deaths = job->deaths;
+    run->waited_ms = job->waited_ms;
     run->job = (struct fl_import_job){
         .job_id = job->job_id, .kind = job->kind, .mode = job->mode, .if_version = job->if_version};
     run->source = (struct fl_source){.root = runs->settings->source_root,
@@ -471,8 +475,10 @@ void fl_runs_cancel(struct fl_runs *runs, int64_t job_id)
 void fl_runs_woken(struct fl_runs *runs, int64_t job_id)
 {
     struct fl_run *run = find(runs, FL_RUN_PARKED, job_id);
-    if (run)
-        fl_drive_wake(&run->drive);
+    if (!run)
+        return;
+    runs->wakeups++;
+    fl_drive_wake(&run->drive);
 }
 
 /* ---- the rest ---- */

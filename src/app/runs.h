@@ -39,7 +39,8 @@ struct fl_run {
     bool overflow;             /* parked, and to be handed back */
     bool is_stopping;          /* told to stop */
     int64_t attempts, deaths;
-    char *text; /* memory of episode, source and body */
+    int64_t waited_ms; /* until it was begun */
+    char *text;        /* memory of episode, source and body */
     struct fl_source source;
     struct fl_import_job job;
     struct fl_drive drive;
@@ -53,7 +54,9 @@ struct fl_run_end {
     enum fl_kind kind;
     enum fl_outcome outcome; /* FL_OUTCOME_OPEN: it will be tried again */
     const char *message;     /* "" = the outcome says it all */
-    int64_t elapsed_ms;
+    int64_t waited_ms;       /* from the moment it was due until this attempt began */
+    int64_t elapsed_ms;      /* since then */
+    uint32_t late_answers;   /* that were dropped */
 };
 
 struct fl_runs {
@@ -74,6 +77,7 @@ struct fl_runs {
     uint32_t failures; /* of Postgres in a row */
     bool is_blocked;   /* Postgres failed: nothing new until the timer has fired */
     struct fl_timer timer;
+    uint64_t parks, wakeups; /* so far */
     void *owner;
     void (*ended)(void *owner, const struct fl_run_end *end);
     /* Postgres cannot be used now; code FL_USAGE: it never will be by this binary. */

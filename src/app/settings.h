@@ -45,8 +45,9 @@ struct fl_settings {
     int64_t import_jobs;                                 /* import.jobs: imports at once, --jobs */
     char source_root[FL_SETTINGS_TEXT_BYTES];            /* source.root; "" = workers read no files */
     struct fl_worker_settings worker;
-    size_t inline_bytes;     /* limit.inline_bytes */
-    struct fl_limits limits; /* limit.file_bytes, limit.rows, limit.field_bytes */
+    char http_listen[FL_SETTINGS_TEXT_BYTES]; /* http.listen */
+    size_t inline_bytes;                      /* limit.inline_bytes */
+    struct fl_limits limits;                  /* limit.file_bytes, limit.rows, limit.field_bytes */
     struct fl_import_policy
         policy; /* lease.ttl_ms, lease.max_ms, lease.stall_ms, lease.wait_ms, lease.look_ms,
                    job.max_attempts, job.patience_ms, job.backoff_base_ms, job.backoff_max_ms */

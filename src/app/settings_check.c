@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "app/settings.h"
+#include "io/http.h"
 
 fl_status fl_settings_check(const struct fl_settings *settings, struct fl_err *err)
 {
@@ -33,5 +34,6 @@ fl_status fl_settings_check(const struct fl_settings *settings, struct fl_err *e
     if (settings->source_root[0] && settings->source_root[0] != '/')
         return fl_err_set(err, FL_USAGE, "source.root must be an absolute path, not '%s'",
                           settings->source_root);
-    return FL_OK;
+    struct fl_http_address address;
+    return fl_http_parse_address(settings->http_listen, &address, err);
 }

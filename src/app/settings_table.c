@@ -24,6 +24,7 @@ static const struct fl_setting SETTINGS[] = {
     {"worker.heartbeat_ms", FL_SETTING_INT64, AT(worker.heartbeat_ms), NULL, 1000, 100, 60000, "ms"},
     {"worker.dead_ms", FL_SETTING_INT64, AT(worker.dead_ms), NULL, 5000, 300, 600000, "ms"},
     {"worker.sweep_ms", FL_SETTING_INT64, AT(worker.sweep_ms), NULL, 5000, 100, 600000, "ms"},
+    {"http.listen", FL_SETTING_TEXT, AT(http_listen), .default_text = "127.0.0.1:9465", .unit = ""},
     {"limit.file_bytes", FL_SETTING_SIZE, AT(limits.file_bytes), NULL, 67108864, 1, 1073741824, "bytes"},
     {"limit.rows", FL_SETTING_SIZE, AT(limits.rows), NULL, 200000, 1, 10000000, ""},
     {"limit.field_bytes", FL_SETTING_SIZE, AT(limits.field_bytes), NULL, 65536, 1, 16777216, "bytes"},

@@ -16,6 +16,7 @@
 
 #include "app/dispatcher.h"
 #include "app/process_info.h"
+#include "app/web.h"
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/slice.h"
@@ -45,6 +46,7 @@ struct worker {
     struct fl_queue_control control;
     struct fl_runs runs;
     struct fl_dispatcher dispatcher;
+    struct fl_web web;
     struct fl_timer beat, drain;
     struct fl_process_name name;
     char info[FL_PROCESS_INFO_BYTES];
@@ -105,7 +107,14 @@ static void on_trouble(void *owner, const struct fl_err *err)
 static void on_ended(void *owner, const struct fl_run_end *end)
 {
     struct worker *worker = owner;
+    fl_metrics_ended(&worker->web.metrics, end);
     worker->calls->ended(worker->calls->owner, end);
+}
+
+static void on_seen(void *owner, const struct fl_import *import, const struct fl_event *event)
+{
+    struct worker *worker = FL_CONTAINER(owner, struct worker, runs);
+    fl_metrics_seen(&worker->web.metrics, import, event);
 }
 
 static void on_note(void *owner, const struct fl_import *import, const char *note)
@@ -146,9 +155,14 @@ static bool is_well(const struct worker *worker)
            clock->now_ms(clock->self) - worker->well_at_ms < limit_ms;
 }
 
-static void send_beat(struct worker *worker)
+static const char *state_of(const struct worker *worker)
 {
     static const char *const STATES[] = {"starting", "running", "draining", "draining", "draining"};
+    return worker->is_paused && worker->phase == PHASE_RUNNING ? "paused" : STATES[worker->phase];
+}
+
+static void send_beat(struct worker *worker)
+{
     const struct fl_drive *drives[FL_PROCESS_INFO_IMPORTS];
     int64_t jobs[FL_PROCESS_INFO_JOBS];
     const struct fl_clock_port *clock = &worker->clock.port;
@@ -156,11 +170,10 @@ static void send_beat(struct worker *worker)
     struct fl_err err;
     if (worker->queue.beating || worker->phase >= PHASE_LEAVING)
         return;
-    bool is_paused = worker->is_paused && worker->phase == PHASE_RUNNING;
     const struct fl_process_info info = {
         .name = &worker->name,
         .holder = worker->store.holder,
-        .state = is_paused ? "paused" : STATES[worker->phase],
+        .state = state_of(worker),
         .slots = worker->settings.worker.slots,
         .running = (int64_t)(counts[FL_RUN_BEGINNING] + counts[FL_RUN_RUNNING]),
         .parked = (int64_t)(counts[FL_RUN_PARKED] + counts[FL_RUN_RESUMABLE] + counts[FL_RUN_HELD]),
@@ -314,8 +327,10 @@ static void on_recovered(void *owner, const struct fl_queue_entry *entries, size
     struct worker *worker = owner;
     for (size_t i = 0; i < count; i++)
         if (!fl_runs_holds(&worker->runs, &entries[i]) &&
-            !fl_dispatcher_holds(&worker->dispatcher, &entries[i]))
+            !fl_dispatcher_holds(&worker->dispatcher, &entries[i])) {
             fl_runs_take(&worker->runs, &entries[i], 1);
+            worker->web.recovered++;
+        }
     if (made)
         fl_dispatcher_redis_was_empty(&worker->dispatcher);
 }
@@ -399,14 +414,15 @@ static void reload(struct worker *worker)
         return;
     }
     bool is_elsewhere = strcmp(fresh.redis_url, worker->settings.redis_url) != 0 ||
-                        strcmp(fresh.postgres_dsn, worker->settings.postgres_dsn) != 0;
+                        strcmp(fresh.postgres_dsn, worker->settings.postgres_dsn) != 0 ||
+                        strcmp(fresh.http_listen, worker->settings.http_listen) != 0;
     worker->settings.worker = fresh.worker;
     worker->settings.limits = fresh.limits;
     worker->settings.policy = fresh.policy;
     fl_runs_apply_settings(&worker->runs);
     worker->look = true;
     say(worker, "settings read again (%" PRId64 " slots)%s", worker->settings.worker.slots,
-        is_elsewhere ? "; another redis.url, postgres.dsn or password needs a restart" : "");
+        is_elsewhere ? "; another redis.url, postgres.dsn, password or http.listen needs a restart" : "");
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -445,6 +461,55 @@ static void pump(uv_prepare_t *handle)
     leave_if_done(worker);
 }
 
+/* ---- what it tells by HTTP ---- */
+
+static void describe_health(void *owner, struct fl_web_health *health)
+{
+    const struct worker *worker = owner;
+    *health = (struct fl_web_health){
+        .state = state_of(worker),
+        .redis = worker->is_known,
+        .postgres = is_well(worker),
+        .schema = worker->has_control && worker->status != FL_USAGE,
+        .is_paused = worker->is_paused,
+    };
+    for (size_t i = 0; i < TROUBLES; i++)
+        if (worker->troubles[i][0])
+            health->troubles[health->trouble_count++] = worker->troubles[i];
+}
+
+static void say_of_web(void *owner, const char *text)
+{
+    say(owner, "%s", text);
+}
+
+/* Not one of the servers': it does not go when both answer. */
+static void trouble_of_web(void *owner, const struct fl_err *err)
+{
+    const struct worker *worker = owner;
+    worker->calls->trouble(worker->calls->owner, err);
+}
+
+static void open_web(struct worker *worker)
+{
+    struct fl_web *web = &worker->web;
+    web->settings = &worker->settings;
+    web->clock = &worker->clock.port;
+    web->pool = &worker->pool.port;
+    web->worker = worker->name.id;
+    web->runs = &worker->runs;
+    web->queue = &worker->queue;
+    web->lease = &worker->lease;
+    web->store = &worker->store;
+    web->listen = &worker->listen;
+    web->dispatcher = &worker->dispatcher;
+    web->owner = worker;
+    web->describe = describe_health;
+    web->say = say_of_web;
+    web->trouble = trouble_of_web;
+    fl_web_open(web);
+}
+
 /* ---- beginning and end ---- */
 
 static void start_parts(struct worker *worker)
@@ -463,7 +528,8 @@ static void start_parts(struct worker *worker)
                                                  .lease = &worker->lease.port,
                                                  .pool = &worker->pool.port,
                                                  .clock = &worker->clock.port,
-                                                 .note = on_note};
+                                                 .note = on_note,
+                                                 .seen = on_seen};
     worker->runs.store = &worker->store;
     worker->runs.queue = &worker->queue;
     worker->runs.worker = fl_slice_from(worker->store.holder);
@@ -482,6 +548,7 @@ static fl_status open_all(struct worker *worker)
 {
     const struct fl_settings *settings = &worker->settings;
     struct fl_clock_port *clock = &worker->clock.port;
+    fl_web_init(&worker->web, &worker->loop);
     fl_status status =
         fl_pg_store_init(&worker->store, &worker->loop, settings->postgres_dsn, settings->postgres_timeout_ms,
                          (int)settings->postgres_connections, "worker", &worker->err);
@@ -516,6 +583,7 @@ static fl_status open_all(struct worker *worker)
         worker->signals[i].data = worker;
         uv_signal_start(&worker->signals[i], on_signal, NUMBERS[i]);
     }
+    open_web(worker);
     return FL_OK;
 }
 
@@ -524,6 +592,7 @@ static void close_all(struct worker *worker)
     for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&worker->signals[i], NULL);
     uv_close((uv_handle_t *)&worker->pump, NULL);
+    fl_web_close(&worker->web);
     fl_pg_listen_close(&worker->listen);
     fl_redis_queue_close(&worker->queue);
     fl_redis_lease_close(&worker->lease);
@@ -532,6 +601,7 @@ static void close_all(struct worker *worker)
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     int left = uv_loop_close(&worker->loop);
     FL_ASSERT(left == 0);
+    fl_web_free(&worker->web);
     fl_pg_store_free(&worker->store);
     fl_runs_release(&worker->runs);
 }

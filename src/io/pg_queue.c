@@ -29,11 +29,11 @@ static void put_ids(struct fl_pg_params *params, const int64_t *ids, size_t coun
 /* ---- begin ---- */
 
 static const Oid BEGIN_TYPES[] = {FL_OID_INT8_ARRAY, FL_OID_TEXT};
-static const struct fl_pg_statement BEGIN = {
-    "fl_begin",
-    "SELECT id, episode, kind, mode, if_version, source, body, format, strict, repair, attempts, deaths"
-    "  FROM fenceline.begin_jobs($1, $2)",
-    2, BEGIN_TYPES};
+static const struct fl_pg_statement BEGIN = {"fl_begin",
+                                             "SELECT id, episode, kind, mode, if_version, source, body, "
+                                             "format, strict, repair, attempts, deaths, waited_ms"
+                                             "  FROM fenceline.begin_jobs($1, $2)",
+                                             2, BEGIN_TYPES};
 
 static void bind_begin(const struct fl_pg_call *call, struct fl_pg_params *params)
 {
@@ -58,6 +58,7 @@ static void read_begin(struct fl_pg_call *call, const PGresult *result)
             .repair = fl_pg_bool(result, row, 9),
             .attempts = fl_pg_int64(result, row, 10),
             .deaths = fl_pg_int64(result, row, 11),
+            .waited_ms = fl_pg_int64(result, row, 12),
         };
         bool known = fl_mode_from_name(fl_pg_text(result, row, 3), &job.mode);
         FL_ASSERT(known && job.kind != FL_KIND_NONE); /* constraints of the table */

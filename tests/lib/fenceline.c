@@ -214,6 +214,8 @@ static void build_environment(struct environment *env, const struct process_spec
         set_variable(env, more, "ASAN_OPTIONS", usual_asan_options(spec));
     set_variable(env, more, "FENCELINE_REDIS", fenceline.redis_url);
     set_variable(env, more, "FENCELINE_POSTGRES", fenceline.postgres_dsn);
+    static const char listen[] = "FENCELINE_HTTP_LISTEN"; /* many workers run at once */
+    set_variable(env, more, listen, is_named_in(fenceline.env, listen, strlen(listen)) ? NULL : "off");
     for (const char *const *of_test = fenceline.env; of_test != NULL && *of_test != NULL; of_test++) {
         if (!is_named_in(more, *of_test, strcspn(*of_test, "=")))
             add_variable(env, *of_test);

@@ -23,7 +23,8 @@
  * but no sanitizers, so that hundreds of runs stay short.
  *
  * The program gets a clean environment: PATH, HOME, TMPDIR and the sanitizers' options of the test's own, and
- * FENCELINE_REDIS and FENCELINE_POSTGRES of the running test. More is given per run and wins over these.
+ * FENCELINE_REDIS and FENCELINE_POSTGRES of the running test, and FENCELINE_HTTP_LISTEN=off. More is given
+ * per run and wins over these.
  *
  * Every function fails the running cmocka test, and prints what the program wrote, if something goes wrong.
  * Strings returned are malloc'ed; processes returned belong to the caller, but a test may leave them: the end
