@@ -61,7 +61,7 @@ CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wild
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
+.PHONY: all help setup run stop check unit integration bench bench-smoke bench-peers bench-peers-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
         install uninstall dist clean programs sim chaos fuzz fuzz-diff model
 
 all: $(B)/fenceline ## build the program (default)
@@ -261,6 +261,12 @@ bench: all ## imports and jobs per second beside the ceiling of pgbench, and the
 
 bench-smoke: all ## does the benchmark work? A few jobs of each kind, no figure is judged
 	@tests/bench/smoke build/release/fenceline
+
+bench-peers: all ## the same imports through six job queues of Ruby, Python and Node too; installs them; results in docs/bench
+	@tests/bench/peers/run build/release/fenceline docs/bench
+
+bench-peers-smoke: all ## does that work? A few jobs through each, no figure is kept
+	@tests/bench/peers/smoke build/release/fenceline
 
 fmt: ## lay the C files out by .clang-format
 	@clang-format -i $(shell git ls-files '*.c' '*.h')

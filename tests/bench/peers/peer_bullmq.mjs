@@ -1,0 +1,49 @@
+// bullmq - a queue in Redis, for Node. Concurrency: COMMENT_BULL
+import { gate, main, pool, redisLock, require, store } from './common.mjs';
+const { Queue, Worker } = require('bullmq');
+const Redis = require('ioredis');
+
+const slots = Number(process.env.PEERS_SLOTS ?? 8);
+const url = process.env.FENCELINE_REDIS;
+let redis;
+let queue;
+
+await main({
+    async worker()
+    {
+        redis = new Redis(url, { maxRetriesPerRequest: null, enableAutoPipelining: true });
+        const locked = redisLock(redis);
+        const db = pool(slots);
+        await db.query('SELECT 1');
+        const worker = new Worker('imports', (job) => locked(job.data.episode, () => store(db, job.data)), {
+            connection: redis,
+            concurrency: slots,
+            autorun: false,
+        });
+        worker.on('failed', (job, error) => console.error(`peer: ${error.message}`));
+        worker.on('error', (error) => console.error(`peer: ${error.message}`));
+        await worker.waitUntilReady();
+        process.on('SIGTERM', async () => {
+            await worker.close();
+            process.exit(0);
+        });
+        gate();
+        await worker.run();
+    },
+    async open()
+    {
+        redis = new Redis(url, { maxRetriesPerRequest: null });
+        queue = new Queue('imports', {
+            connection: redis,
+            defaultJobOptions: { removeOnComplete: true, attempts: 1 },
+        });
+        await queue.waitUntilReady();
+    },
+    bulk: (jobs) => queue.addBulk(jobs.map((data) => ({ name: 'import', data }))),
+    send: (data) => queue.add('import', data),
+    async close()
+    {
+        await queue.close();
+        redis.disconnect();
+    },
+});

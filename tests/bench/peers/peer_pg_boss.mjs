@@ -1,0 +1,57 @@
+// pg-boss - a queue in Postgres, for Node.
+import { gate, main, pool, postgres, require, store } from './common.mjs';
+const PgBoss = require('pg-boss');
+const pg = require('pg');
+
+const slots = Number(process.env.PEERS_SLOTS ?? 8);
+const batch = Number(process.env.PEERS_BATCH ?? 32);
+let boss;
+let db;
+
+async function start(size)
+{
+    boss = new PgBoss({ connectionString: postgres, max: size, supervise: false, schedule: false });
+    boss.on('error', (error) => console.error(`peer: ${error.message}`));
+    await boss.start();
+    await boss.createQueue('imports');
+}
+
+await main({
+    async worker()
+    {
+        await start(4);
+        db = pool(slots);
+        await db.query('SELECT 1');
+        const listener = new pg.Client({ connectionString: postgres });
+        await listener.connect();
+        await listener.query('LISTEN peers_imports');
+        process.on('SIGTERM', async () => {
+            await boss.stop({ graceful: true, wait: true });
+            process.exit(0);
+        });
+        gate();
+        // It polls twice a second at most. Here it asks again at once after a batch, and is woken by NOTIFY.
+        const id = await boss.work('imports', { batchSize: batch, pollingIntervalSeconds: 0.5 }, async (jobs) => {
+            boss.notifyWorker(id);
+            await Promise.all(jobs.map((job) => store(db, job.data, true)));
+        });
+        listener.on('notification', () => boss.notifyWorker(id));
+    },
+    async open()
+    {
+        await start(4);
+        db = pool(4);
+    },
+    bulk: (jobs) => boss.insert(jobs.map((data) => ({ name: 'imports', data, retryLimit: 0 }))),
+    async send(data)
+    {
+        await boss.send('imports', data, { retryLimit: 0 });
+        await db.query('NOTIFY peers_imports');
+    },
+    async close()
+    {
+        await db.end();
+        await boss.stop({ graceful: false, wait: true });
+        process.exit(0);
+    },
+});
