@@ -263,7 +263,7 @@ bench-smoke: all ## does the benchmark work? A few jobs of each kind, no figure 
 	@tests/bench/smoke build/release/fenceline
 
 bench-peers: all ## the same imports through six job queues of Ruby, Python and Node too; installs them; results in docs/bench
-	@tests/bench/peers/run build/release/fenceline docs/bench
+	@tests/bench/peers/run build/release/fenceline docs/bench docs/PERFORMANCE.md
 
 bench-peers-smoke: all ## does that work? A few jobs through each, no figure is kept
 	@tests/bench/peers/smoke build/release/fenceline

@@ -19,6 +19,9 @@ SLOTS = Integer(ENV.fetch('PEERS_SLOTS', '5'))
 class Importer
   UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
   STATEMENTS = {
+    'begin' => 'BEGIN',
+    'commit' => 'COMMIT',
+    'rollback' => 'ROLLBACK',
     'chapters_check' => 'SELECT count(*) FROM peers.chapters WHERE episode_id = $1',
     'chapters_clear' => 'DELETE FROM peers.chapters WHERE episode_id = $1',
     'chapters_insert' => <<~SQL,
@@ -42,6 +45,7 @@ class Importer
   def initialize
     @pg = PG.connect(ENV.fetch('FENCELINE_POSTGRES'))
     STATEMENTS.each { |name, text| @pg.prepare(name, text) }
+    @pg.enter_pipeline_mode
     @numbers = PG::TextEncoder::Array.new(elements_type: PG::TextEncoder::Integer.new)
     @texts = PG::TextEncoder::Array.new(elements_type: PG::TextEncoder::String.new)
     @truths = PG::TextEncoder::Array.new(elements_type: PG::TextEncoder::Boolean.new)
@@ -86,19 +90,24 @@ class Importer
   end
 
   def store(kind, episode, lists)
-    @pg.exec('BEGIN')
-    if @pg.exec_prepared("#{kind}_check", [episode]).getvalue(0, 0) != '0'
-      @pg.exec('ROLLBACK')
+    if flight(['begin', []], ["#{kind}_check", [episode]]).last.getvalue(0, 0) != '0'
+      flight(['rollback', []])
       raise "#{episode}: #{kind} already imported"
     end
-    begin
-      @pg.exec_prepared("#{kind}_clear", [episode])
-      @pg.exec_prepared("#{kind}_insert", [episode, *lists])
-      @pg.exec('COMMIT')
-    rescue PG::Error
-      @pg.exec('ROLLBACK')
-      raise
-    end
+    commit = flight(["#{kind}_clear", [episode]], ["#{kind}_insert", [episode, *lists]], ['commit', []]).last
+    raise "#{episode}: not committed" unless commit.cmd_status == 'COMMIT'
+  end
+
+  # One round trip, however many statements. The answer of each, and nothing after it, is followed by a nil.
+  def flight(*statements)
+    statements.each { |name, values| @pg.send_query_prepared(name, values) }
+    @pg.pipeline_sync
+    answers = statements.map { @pg.get_result.tap { @pg.get_result } }
+    @pg.get_result
+    answers.each(&:check)
+  rescue PG::Error
+    flight(['rollback', []]) if statements.last.first != 'rollback'
+    raise
   end
 end
 
