@@ -29,7 +29,10 @@ const tables = {
 for (const [kind, table] of Object.entries(tables)) {
     const lists = table.types.map((type, i) => `$${i + 2}::${type}[]`).join(', ');
     const names = table.columns.split(', ').map((_, i) => `c${i}`).join(', ');
-    table.check = { name: `${kind}_check`, text: `SELECT count(*)::int AS n FROM peers.${table.name} WHERE episode_id = $1` };
+    table.check = {
+        name: `${kind}_check`,
+        text: `SELECT count(*)::int AS n FROM peers.${table.name} WHERE episode_id = $1`,
+    };
     table.clear = { name: `${kind}_clear`, text: `DELETE FROM peers.${table.name} WHERE episode_id = $1` };
     table.insert = {
         name: `${kind}_insert`,
@@ -51,10 +54,12 @@ function parse(kind, text)
     if (!Array.isArray(rows) || rows.length === 0) throw new Error('no rows');
     const starts = rows.map((row) => ms(row.startTime));
     if (kind === 'transcript') {
-        return [starts, rows.map((row) => ms(row.endTime)), rows.map((row) => row.speaker ?? null), rows.map((row) => row.body)];
+        const ends = rows.map((row) => ms(row.endTime));
+        return [starts, ends, rows.map((row) => row.speaker ?? null), rows.map((row) => row.body)];
     }
     const ends = rows.map((row, i) => (row.endTime === undefined ? starts[i + 1] ?? null : ms(row.endTime)));
-    return [starts, ends, rows.map((row) => row.title ?? ''), rows.map((row) => row.url ?? null), rows.map((row) => row.toc ?? true)];
+    const urls = rows.map((row) => row.url ?? null);
+    return [starts, ends, rows.map((row) => row.title ?? ''), urls, rows.map((row) => row.toc ?? true)];
 }
 
 export function pool(size)
