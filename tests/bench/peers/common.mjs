@@ -5,7 +5,7 @@
 // over as JSON (json_to_recordset) cost Postgres more than it saved here.
 import { createRequire } from 'node:module';
 import { randomBytes } from 'node:crypto';
-import { openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 export const require = createRequire(`${process.env.PEERS_MODULES}/`);
@@ -140,14 +140,7 @@ async function paced(jobs, schedule, send)
         sent.push(send(job));
     }
     await Promise.all(sent);
-    writeSync(1, `${begun.join('\n')}\n`);
-}
-
-// Ready, and until the benchmark opens the gate.
-export function gate()
-{
-    writeSync(2, 'peer: ready\n');
-    openSync(process.env.PEERS_GATE, 'r');
+    console.log(begun.join('\n'));
 }
 
 // usage: peer_NAME.mjs worker | enqueue JOBS [SCHEDULE]

@@ -111,9 +111,3 @@ def paced(jobs, schedule, send):
         begun.append(f"{job[1]} {time.time_ns() // 1000}")
         send(job)
     print("\n".join(begun))
-
-
-def gate():
-    """Ready, and until the benchmark opens the gate."""
-    os.write(2, b"peer: ready\n")
-    os.close(os.open(os.environ["PEERS_GATE"], os.O_RDONLY))

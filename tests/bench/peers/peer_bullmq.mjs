@@ -1,5 +1,5 @@
 // bullmq - a queue in Redis, for Node. Concurrency: COMMENT_BULL
-import { gate, main, pool, redisLock, require, store } from './common.mjs';
+import { main, pool, redisLock, require, store } from './common.mjs';
 const { Queue, Worker } = require('bullmq');
 const Redis = require('ioredis');
 
@@ -18,17 +18,9 @@ await main({
         const worker = new Worker('imports', (job) => locked(job.data.episode, () => store(db, job.data)), {
             connection: redis,
             concurrency: slots,
-            autorun: false,
         });
         worker.on('failed', (job, error) => console.error(`peer: ${error.message}`));
         worker.on('error', (error) => console.error(`peer: ${error.message}`));
-        await worker.waitUntilReady();
-        process.on('SIGTERM', async () => {
-            await worker.close();
-            process.exit(0);
-        });
-        gate();
-        await worker.run();
     },
     async open()
     {

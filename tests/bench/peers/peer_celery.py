@@ -6,7 +6,7 @@ import os
 import sys
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_process_init
 
 import common
 
@@ -37,11 +37,6 @@ def imports(kind, episode, source):
 @worker_process_init.connect
 def connect(**_):
     common.connect()
-
-
-@worker_ready.connect
-def wait(**_):
-    common.gate()
 
 
 def main():

@@ -1,5 +1,5 @@
 // graphile-worker - a queue in Postgres, for Node, woken by LISTEN.
-import { gate, main, pool, postgres, require, store } from './common.mjs';
+import { main, pool, postgres, require, store } from './common.mjs';
 const { Logger, makeWorkerUtils, run } = require('graphile-worker');
 const pg = require('pg');
 
@@ -16,11 +16,9 @@ await main({
         db = pool(slots);
         await db.query('SELECT 1');
         const own = new pg.Pool({ connectionString: postgres, max: 10 });
-        gate();
-        const runner = await run({
+        await run({
             pgPool: own,
             logger,
-            noHandleSignals: true,
             taskList: { imports: (payload) => store(db, payload, true) },
             preset: {
                 worker: {
@@ -30,10 +28,6 @@ await main({
                     failJobBatchDelay: 0,
                 },
             },
-        });
-        process.on('SIGTERM', async () => {
-            await runner.stop();
-            process.exit(0);
         });
     },
     async open()

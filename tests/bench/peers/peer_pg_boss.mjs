@@ -1,5 +1,5 @@
 // pg-boss - a queue in Postgres, for Node.
-import { gate, main, pool, postgres, require, store } from './common.mjs';
+import { main, pool, postgres, require, store } from './common.mjs';
 const PgBoss = require('pg-boss');
 const pg = require('pg');
 
@@ -25,11 +25,6 @@ await main({
         const listener = new pg.Client({ connectionString: postgres });
         await listener.connect();
         await listener.query('LISTEN peers_imports');
-        process.on('SIGTERM', async () => {
-            await boss.stop({ graceful: true, wait: true });
-            process.exit(0);
-        });
-        gate();
         // It polls twice a second at most. Here it asks again at once after a batch, and is woken by NOTIFY.
         const id = await boss.work('imports', { batchSize: batch, pollingIntervalSeconds: 0.5 }, async (jobs) => {
             boss.notifyWorker(id);

@@ -37,7 +37,6 @@ def main():
     if role == "worker":
         logging.getLogger("rq.worker").setLevel(logging.WARNING)
         common.connect()
-        common.gate()
         Worker([queue], connection=connection, serializer=JSONSerializer).work(logging_level="WARNING")
         return
     jobs = common.jobs_of(rest[0])

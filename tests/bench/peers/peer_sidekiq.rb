@@ -124,11 +124,6 @@ Sidekiq.configure_server do |config|
   config.redis = { url: ENV.fetch('FENCELINE_REDIS'), driver: :hiredis }
   config.logger.level = Logger::ERROR
   config.server_middleware { |chain| chain.clear }
-  # Ready, and until the benchmark opens the gate.
-  config.on(:startup) do
-    warn 'peer: ready'
-    File.open(ENV.fetch('PEERS_GATE')).close
-  end
 end
 
 Sidekiq.configure_client do |config|
