@@ -6,7 +6,6 @@
 import { createRequire } from 'node:module';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 
 export const require = createRequire(`${process.env.PEERS_MODULES}/`);
 const pg = require('pg');
@@ -26,6 +25,7 @@ const tables = {
         rows: 'segments',
     },
 };
+const lock = { name: 'lock', text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))' };
 for (const [kind, table] of Object.entries(tables)) {
     const lists = table.types.map((type, i) => `$${i + 2}::${type}[]`).join(', ');
     const names = table.columns.split(', ').map((_, i) => `c${i}`).join(', ');
@@ -67,31 +67,36 @@ export function pool(size)
     return new pg.Pool({ connectionString: postgres, min: size, max: size, pipeline: true, idleTimeoutMillis: 0 });
 }
 
-// One transaction. Its lock, where it is one of Postgres, is the first statement of the same flight.
+// Several statements in one write, one round trip. The answer to the last.
+async function flight(client, statements)
+{
+    const { stream } = client.connection;
+    stream.cork();
+    const answers = statements.map((statement) => client.query(statement));
+    stream.uncork();
+    return (await Promise.all(answers)).at(-1);
+}
+
+// One transaction. Its lock, where it is one of Postgres, is the first statement of the same flight. A small file on a
+// local disk is read sooner than handed to a thread.
 export async function store(db, { kind, episode, source }, advisory = false)
 {
     const table = tables[kind];
-    const columns = parse(kind, await readFile(`${process.env.FENCELINE_SOURCE_ROOT}/${source}`, 'utf8'));
+    const columns = parse(kind, readFileSync(`${process.env.FENCELINE_SOURCE_ROOT}/${source}`, 'utf8'));
     const client = await db.connect();
     try {
-        const first = [client.query('BEGIN')];
-        if (advisory) {
-            first.push(client.query({
-                name: 'lock', text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', values: [episode],
-            }));
-        }
-        first.push(client.query({ ...table.check, values: [episode] }));
-        const answers = await Promise.all(first);
-        if (answers.at(-1).rows[0].n > 0) {
+        const locked = advisory ? [{ ...lock, values: [episode] }] : [];
+        const there = await flight(client, ['BEGIN', ...locked, { ...table.check, values: [episode] }]);
+        if (there.rows[0].n > 0) {
             await client.query('ROLLBACK');
             throw new Error(`${episode}: ${kind} already imported`);
         }
-        const answer = (await Promise.all([
-            client.query({ ...table.clear, values: [episode] }),
-            client.query({ ...table.insert, values: [episode, ...columns] }),
-            client.query('COMMIT'),
-        ])).at(-1);
-        if (answer.command !== 'COMMIT') throw new Error(`${episode}: ${answer.command}`);
+        const { command } = await flight(client, [
+            { ...table.clear, values: [episode] },
+            { ...table.insert, values: [episode, ...columns] },
+            'COMMIT',
+        ]);
+        if (command !== 'COMMIT') throw new Error(`${episode}: ${command}`);
     } finally {
         client.release();
     }

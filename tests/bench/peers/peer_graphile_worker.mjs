@@ -1,4 +1,5 @@
-// graphile-worker - a queue in Postgres, for Node, woken by LISTEN.
+// graphile-worker - a queue in Postgres, for Node, woken by LISTEN. Chosen for speed: eight jobs at once (4 and 16 were no
+// faster), its local queue, which takes 32 jobs at a time, completions in batches without a delay, jobs added in bulk.
 import { main, pool, postgres, require, store } from './common.mjs';
 const { Logger, makeWorkerUtils, run } = require('graphile-worker');
 const pg = require('pg');

@@ -1,4 +1,5 @@
-"""rq - a queue in Redis, for Python.
+"""rq - a queue in Redis, for Python. Chosen for speed: no fork and no timer a job, results not kept, jobs as JSON, the
+parser in C for Redis (hiredis), jobs added in bulk.
 
 usage: peer_rq.py worker | enqueue JOBS [SCHEDULE]
 """
