@@ -71,8 +71,8 @@ ALIASES     := $(B)/man/aliases
 COMPLETIONS := $(B)/completion/fenceline.bash $(B)/completion/fenceline.zsh $(B)/completion/fenceline.fish
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
-        install uninstall dist clean programs sim chaos fuzz fuzz-diff model browser
+.PHONY: all help setup run stop check unit integration bench bench-smoke bench-peers bench-peers-smoke asan ubsan tsan \
+        coverage fmt fmt-check tidy layers install uninstall dist clean programs sim chaos fuzz fuzz-diff model browser
 
 all: $(B)/fenceline $(PAGES) $(ALIASES) $(COMPLETIONS) ## build the program, its manual and its completions (default)
 
@@ -308,6 +308,12 @@ bench: all ## imports and jobs per second beside the ceiling of pgbench, and the
 bench-smoke: all ## does the benchmark work? A few jobs of each kind, no figure is judged
 	@tests/bench/smoke build/release/fenceline
 
+bench-peers: all ## the same imports through six job queues of Ruby, Python and Node too; installs them; results in docs/bench
+	@tests/bench/peers/run build/release/fenceline docs/bench docs/PERFORMANCE.md
+
+bench-peers-smoke: all ## does that work? A few jobs through each, no figure is kept
+	@tests/bench/peers/smoke build/release/fenceline
+
 fmt: ## lay the C files out by .clang-format
 	@clang-format -i $(shell git ls-files '*.c' '*.h')
 
@@ -322,7 +328,8 @@ layers: ## does every file include only what its ring may see?
 
 # ---- installing ----
 
-SHARED := config/fenceline.conf config/roles.sql config/redis.acl packaging/grafana-dashboard.json packaging/prometheus-alerts.yml
+SHARED := config/fenceline.conf config/roles.sql config/redis.acl packaging/grafana-dashboard.json \
+          packaging/prometheus-alerts.yml
 
 install: all ## into PREFIX (default /usr/local), DESTDIR respected
 	install -D -m 755 $(B)/fenceline $(DESTDIR)$(BINDIR)/fenceline

@@ -136,7 +136,7 @@ static bool put_head(struct page *page, const char *argument)
     char word[32], first[32];
     snprintf(word, sizeof word, "%.*s", (int)strcspn(argument, " "), argument);
     const char *about = argument[strlen(word)] ? argument + strlen(word) + 1 : NULL;
-    enum fl_command command;
+    enum fl_command command = FL_COMMAND_NONE;
     if (!about && !find_command(word, &command))
         return false;
     fprintf(page->out, ".Dd " MANUAL_DATE "\n.Dt FENCELINE-");
