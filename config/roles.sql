@@ -122,6 +122,9 @@ REVOKE ALL ON FUNCTION
     fenceline.find_request,
     fenceline.enter_commit,
     fenceline.finish_commit,
+    fenceline.plan_rewrite,
+    fenceline.update_chapters,
+    fenceline.update_segments,
     fenceline.on_job_decided
     FROM PUBLIC;
 

@@ -96,6 +96,7 @@ CREATE TABLE fenceline.documents (
     source      text,
     imported_at timestamptz NOT NULL,
     warnings    jsonb NOT NULL DEFAULT '[]',
+    blocks      bytea,
     PRIMARY KEY (episode_id, kind),
     CHECK (kind IN ('chapters', 'transcript'))
 ) WITH (fillfactor = 80);
@@ -103,6 +104,8 @@ COMMENT ON TABLE fenceline.documents IS 'What is imported now. A deleted documen
 COMMENT ON COLUMN fenceline.documents.version IS 'fencing token of the commit that wrote it';
 COMMENT ON COLUMN fenceline.documents.rank IS 'rank of the job that wrote it: an older job cannot overwrite it';
 COMMENT ON COLUMN fenceline.documents.sha256 IS 'of the normalised rows; equal content is not rewritten';
+COMMENT ON COLUMN fenceline.documents.blocks IS
+    '16 bytes for each 16 rows: rows whose block is the same are not rewritten. null = all are';
 COMMENT ON COLUMN fenceline.documents.warnings IS 'what was dropped or repaired: [{"line", "rule", "text"}]';
 
 CREATE TABLE fenceline.chapters (

@@ -172,40 +172,112 @@ END $$;
 -- PROTOCOL 5 d, what both kinds share: the document's row and the episode's version.
 CREATE FUNCTION fenceline.finish_commit(
     id bigint, tok bigint, doc_deleted boolean, doc_rows integer, doc_sha256 bytea, doc_format text,
-    doc_warnings jsonb
+    doc_warnings jsonb, doc_blocks bytea DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     j fenceline.jobs;
 BEGIN
     SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
     INSERT INTO fenceline.documents AS d (episode_id, kind, version, job_id, rank, deleted, row_count, sha256,
-                                          format, source, imported_at, warnings)
+                                          format, source, imported_at, warnings, blocks)
     VALUES (j.episode_id, j.kind, tok, id, coalesce(j.rank, id), doc_deleted, doc_rows, doc_sha256, doc_format,
-            j.source, j.finished_at, doc_warnings)
+            j.source, j.finished_at, doc_warnings, doc_blocks)
         ON CONFLICT (episode_id, kind) DO UPDATE
        SET version = excluded.version, job_id = excluded.job_id, rank = excluded.rank, deleted = excluded.deleted,
            row_count = excluded.row_count, sha256 = excluded.sha256, format = excluded.format,
-           source = excluded.source, imported_at = excluded.imported_at, warnings = excluded.warnings;
+           source = excluded.source, imported_at = excluded.imported_at, warnings = excluded.warnings,
+           blocks = excluded.blocks;
     UPDATE fenceline.episodes SET version = tok WHERE episode_id = j.episode_id;
+END $$;
+
+-- What a commit has to do to the rows that are stored, under the lock of the episode. A document has a digest of 16
+-- bytes for each 16 rows; a block whose digest is the same is left alone. Where few blocks differ, their rows are
+-- compared and updated in place, for which their pages most often have room; else everything from the first of them
+-- on is written anew. kept: rows that stay; differing: blocks among them to compare.
+CREATE FUNCTION fenceline.plan_rewrite(
+    episode text, doc_kind text, new_rows integer, new_blocks bytea, OUT old_rows integer, OUT kept integer,
+    OUT differing integer[]
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    old_blocks bytea;
+BEGIN
+    SELECT CASE WHEN deleted THEN 0 ELSE row_count END, blocks || '' INTO old_rows, old_blocks
+      FROM fenceline.documents WHERE episode_id = episode AND kind = doc_kind;
+    old_rows := coalesce(old_rows, 0);
+    kept := least(old_rows, new_rows);
+    SELECT array_agg(b) INTO differing
+      FROM generate_series(0, (kept + 15) / 16 - 1) b
+     WHERE substr(old_blocks, b * 16 + 1, 16) IS DISTINCT FROM substr(new_blocks, b * 16 + 1, 16);
+    differing := coalesce(differing, '{}');
+    IF cardinality(differing) > 8 THEN
+        kept := differing[1] * 16;
+        differing := '{}';
+    END IF;
+END $$;
+
+-- A block of rows that are all there: those that differ. base: order_index of its first.
+CREATE FUNCTION fenceline.update_chapters(
+    episode text, base integer, starts bigint[], ends bigint[], titles text[], urls text[], imgs text[],
+    tocs boolean[], locations text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fenceline.chapters c
+       SET start_ms = starts[c.order_index - base + 1], end_ms = ends[c.order_index - base + 1],
+           title = titles[c.order_index - base + 1], url = urls[c.order_index - base + 1],
+           img = imgs[c.order_index - base + 1], toc = tocs[c.order_index - base + 1],
+           location = locations[c.order_index - base + 1]::jsonb
+     WHERE c.episode_id = episode AND c.order_index BETWEEN base AND base + cardinality(starts) - 1
+       AND (c.start_ms, c.end_ms, c.title, c.url, c.img, c.toc, c.location) IS DISTINCT FROM
+           (starts[c.order_index - base + 1], ends[c.order_index - base + 1], titles[c.order_index - base + 1],
+            urls[c.order_index - base + 1], imgs[c.order_index - base + 1], tocs[c.order_index - base + 1],
+            locations[c.order_index - base + 1]::jsonb);
+END $$;
+
+CREATE FUNCTION fenceline.update_segments(
+    episode text, base integer, starts bigint[], ends bigint[], speakers text[], bodies text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fenceline.transcript_segments s
+       SET start_ms = starts[s.order_index - base + 1], end_ms = ends[s.order_index - base + 1],
+           speaker = speakers[s.order_index - base + 1], body = bodies[s.order_index - base + 1]
+     WHERE s.episode_id = episode AND s.order_index BETWEEN base AND base + cardinality(starts) - 1
+       AND (s.start_ms, s.end_ms, s.speaker, s.body) IS DISTINCT FROM
+           (starts[s.order_index - base + 1], ends[s.order_index - base + 1], speakers[s.order_index - base + 1],
+            bodies[s.order_index - base + 1]);
 END $$;
 
 CREATE FUNCTION fenceline.commit_chapters(
     id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
     doc_format text,
     doc_warnings jsonb, starts bigint[], ends bigint[], titles text[], urls text[], imgs text[], tocs boolean[],
-    locations text[]
+    locations text[], doc_blocks bytea DEFAULT NULL
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
     a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'chapters', doc_sha256,
                                                  cardinality(starts));
+    p record;
+    b integer;
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
-        DELETE FROM fenceline.chapters WHERE episode_id = episode;
-        INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
-        SELECT episode, u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
-          FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
-               WITH ORDINALITY AS u (s, e, t, l, p, c, o, i);
-        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings);
+        p := fenceline.plan_rewrite(episode, 'chapters', cardinality(starts), doc_blocks);
+        FOREACH b IN ARRAY p.differing LOOP
+            PERFORM fenceline.update_chapters(
+                episode, b * 16, starts[b * 16 + 1:b * 16 + 16], ends[b * 16 + 1:b * 16 + 16],
+                titles[b * 16 + 1:b * 16 + 16], urls[b * 16 + 1:b * 16 + 16], imgs[b * 16 + 1:b * 16 + 16],
+                tocs[b * 16 + 1:b * 16 + 16], locations[b * 16 + 1:b * 16 + 16]);
+        END LOOP;
+        IF p.old_rows > p.kept THEN
+            DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
+        END IF;
+        IF cardinality(starts) > p.kept THEN
+            INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
+            SELECT episode, u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
+              FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
+                   WITH ORDINALITY AS u (s, e, t, l, p, c, o, i)
+             WHERE u.i > p.kept;
+        END IF;
+        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
+                                        doc_blocks);
     END IF;
     RETURN a;
 END $$;
@@ -213,18 +285,33 @@ END $$;
 CREATE FUNCTION fenceline.commit_transcript(
     id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
     doc_format text,
-    doc_warnings jsonb, starts bigint[], ends bigint[], speakers text[], bodies text[]
+    doc_warnings jsonb, starts bigint[], ends bigint[], speakers text[], bodies text[],
+    doc_blocks bytea DEFAULT NULL
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
     a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'transcript', doc_sha256,
                                                  cardinality(starts));
+    p record;
+    b integer;
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
-        DELETE FROM fenceline.transcript_segments WHERE episode_id = episode;
-        INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
-        SELECT episode, u.i - 1, u.s, u.e, u.w, u.b
-          FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i);
-        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings);
+        p := fenceline.plan_rewrite(episode, 'transcript', cardinality(starts), doc_blocks);
+        FOREACH b IN ARRAY p.differing LOOP
+            PERFORM fenceline.update_segments(
+                episode, b * 16, starts[b * 16 + 1:b * 16 + 16], ends[b * 16 + 1:b * 16 + 16],
+                speakers[b * 16 + 1:b * 16 + 16], bodies[b * 16 + 1:b * 16 + 16]);
+        END LOOP;
+        IF p.old_rows > p.kept THEN
+            DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
+        END IF;
+        IF cardinality(starts) > p.kept THEN
+            INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
+            SELECT episode, u.i - 1, u.s, u.e, u.w, u.b
+              FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i)
+             WHERE u.i > p.kept;
+        END IF;
+        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
+                                        doc_blocks);
     END IF;
     RETURN a;
 END $$;

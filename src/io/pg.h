@@ -24,7 +24,7 @@ struct fl_pg_param {
     int length, format;
 };
 
-enum { FL_PG_STATEMENTS = 32, FL_PG_PARAMS = 16, FL_PG_BATCH = 64 };
+enum { FL_PG_STATEMENTS = 32, FL_PG_PARAMS = 20, FL_PG_BATCH = 64 };
 
 struct fl_pg;
 

@@ -17,20 +17,21 @@
 #define ANSWER "SELECT status, outcome, message, version, row_count, xid FROM "
 
 static const Oid CHAPTERS_TYPES[] = {HEAD_TYPES,        FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY,
-                                     FL_OID_TEXT_ARRAY, FL_OID_BOOL_ARRAY, FL_OID_TEXT_ARRAY};
-static const Oid TRANSCRIPT_TYPES[] = {HEAD_TYPES, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY};
+                                     FL_OID_TEXT_ARRAY, FL_OID_BOOL_ARRAY, FL_OID_TEXT_ARRAY,
+                                     FL_OID_BYTEA};
+static const Oid TRANSCRIPT_TYPES[] = {HEAD_TYPES, FL_OID_TEXT_ARRAY, FL_OID_TEXT_ARRAY, FL_OID_BYTEA};
 static const Oid DELETE_TYPES[] = {FL_OID_INT8, FL_OID_TEXT, FL_OID_TEXT,      FL_OID_INT8,
                                    FL_OID_INT8, FL_OID_TEXT, FL_OID_INT8_ARRAY};
 
 static const struct fl_pg_statement COMMIT_CHAPTERS = {
     "fl_commit_chapters",
-    ANSWER
-    "fenceline.commit_chapters($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16)",
-    16, CHAPTERS_TYPES};
+    ANSWER "fenceline.commit_chapters($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, "
+           "$15, $16, $17)",
+    17, CHAPTERS_TYPES};
 static const struct fl_pg_statement COMMIT_TRANSCRIPT = {
     "fl_commit_transcript",
-    ANSWER "fenceline.commit_transcript($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13)", 13,
-    TRANSCRIPT_TYPES};
+    ANSWER "fenceline.commit_transcript($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14)",
+    14, TRANSCRIPT_TYPES};
 static const struct fl_pg_statement COMMIT_DELETE = {
     "fl_commit_delete", ANSWER "fenceline.commit_delete($1, $2, $3, $4, $5, $6, $7)", 7, DELETE_TYPES};
 
@@ -112,6 +113,7 @@ static void put_chapters(struct fl_pg_params *params, const struct fl_document *
     put_texts(params, doc, offsetof(struct fl_chapter, img));
     put_tocs(params, doc);
     put_texts(params, doc, offsetof(struct fl_chapter, location));
+    fl_pg_params_text(params, doc->block_digests);
 }
 
 static void put_segments(struct fl_pg_params *params, const struct fl_document *doc)
@@ -120,6 +122,7 @@ static void put_segments(struct fl_pg_params *params, const struct fl_document *
     put_times(params, doc, offsetof(struct fl_segment, end_ms));
     put_texts(params, doc, offsetof(struct fl_segment, speaker));
     put_texts(params, doc, offsetof(struct fl_segment, body));
+    fl_pg_params_text(params, doc->block_digests);
 }
 
 static void add(struct fl_pg_store *store, struct fl_pg *pg, int id, const struct fl_pg_statement *statement)
