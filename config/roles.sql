@@ -91,6 +91,8 @@ GRANT EXECUTE ON FUNCTION
     fenceline.claim_episodes,
     fenceline.commit_chapters,
     fenceline.commit_transcript,
+    fenceline.stage_rows,
+    fenceline.commit_staged,
     fenceline.commit_delete,
     fenceline.decide_job,
     fenceline.resolve_commit,
@@ -125,6 +127,8 @@ REVOKE ALL ON FUNCTION
     fenceline.plan_rewrite,
     fenceline.update_chapters,
     fenceline.update_segments,
+    fenceline.write_chapters,
+    fenceline.write_segments,
     fenceline.on_job_decided
     FROM PUBLIC;
 

@@ -246,6 +246,54 @@ BEGIN
             bodies[s.order_index - base + 1]);
 END $$;
 
+-- The rows of a document from order_index base on, or a piece of them, as plan_rewrite has planned it; what is not kept
+-- has been deleted. base is a multiple of 16.
+CREATE FUNCTION fenceline.write_chapters(
+    episode text, base integer, kept integer, differing integer[], starts bigint[], ends bigint[], titles text[],
+    urls text[], imgs text[], tocs boolean[], locations text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    b integer;
+    f integer;
+BEGIN
+    FOREACH b IN ARRAY differing LOOP
+        f := b * 16 - base + 1;
+        CONTINUE WHEN f NOT BETWEEN 1 AND cardinality(starts);
+        PERFORM fenceline.update_chapters(
+            episode, b * 16, starts[f:f + 15], ends[f:f + 15], titles[f:f + 15], urls[f:f + 15], imgs[f:f + 15],
+            tocs[f:f + 15], locations[f:f + 15]);
+    END LOOP;
+    IF base + cardinality(starts) > kept THEN
+        INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
+        SELECT episode, base + u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
+          FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
+               WITH ORDINALITY AS u (s, e, t, l, p, c, o, i)
+         WHERE base + u.i > kept;
+    END IF;
+END $$;
+
+CREATE FUNCTION fenceline.write_segments(
+    episode text, base integer, kept integer, differing integer[], starts bigint[], ends bigint[], speakers text[],
+    bodies text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    b integer;
+    f integer;
+BEGIN
+    FOREACH b IN ARRAY differing LOOP
+        f := b * 16 - base + 1;
+        CONTINUE WHEN f NOT BETWEEN 1 AND cardinality(starts);
+        PERFORM fenceline.update_segments(
+            episode, b * 16, starts[f:f + 15], ends[f:f + 15], speakers[f:f + 15], bodies[f:f + 15]);
+    END LOOP;
+    IF base + cardinality(starts) > kept THEN
+        INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
+        SELECT episode, base + u.i - 1, u.s, u.e, u.w, u.b
+          FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i)
+         WHERE base + u.i > kept;
+    END IF;
+END $$;
+
 CREATE FUNCTION fenceline.commit_chapters(
     id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
     doc_format text,
@@ -256,26 +304,14 @@ DECLARE
     a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'chapters', doc_sha256,
                                                  cardinality(starts));
     p record;
-    b integer;
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
         p := fenceline.plan_rewrite(episode, 'chapters', cardinality(starts), doc_blocks);
-        FOREACH b IN ARRAY p.differing LOOP
-            PERFORM fenceline.update_chapters(
-                episode, b * 16, starts[b * 16 + 1:b * 16 + 16], ends[b * 16 + 1:b * 16 + 16],
-                titles[b * 16 + 1:b * 16 + 16], urls[b * 16 + 1:b * 16 + 16], imgs[b * 16 + 1:b * 16 + 16],
-                tocs[b * 16 + 1:b * 16 + 16], locations[b * 16 + 1:b * 16 + 16]);
-        END LOOP;
         IF p.old_rows > p.kept THEN
             DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
         END IF;
-        IF cardinality(starts) > p.kept THEN
-            INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
-            SELECT episode, u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
-              FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
-                   WITH ORDINALITY AS u (s, e, t, l, p, c, o, i)
-             WHERE u.i > p.kept;
-        END IF;
+        PERFORM fenceline.write_chapters(episode, 0, p.kept, p.differing, starts, ends, titles, urls, imgs, tocs,
+                                         locations);
         PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
                                         doc_blocks);
     END IF;
@@ -292,27 +328,67 @@ DECLARE
     a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'transcript', doc_sha256,
                                                  cardinality(starts));
     p record;
-    b integer;
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
         p := fenceline.plan_rewrite(episode, 'transcript', cardinality(starts), doc_blocks);
-        FOREACH b IN ARRAY p.differing LOOP
-            PERFORM fenceline.update_segments(
-                episode, b * 16, starts[b * 16 + 1:b * 16 + 16], ends[b * 16 + 1:b * 16 + 16],
-                speakers[b * 16 + 1:b * 16 + 16], bodies[b * 16 + 1:b * 16 + 16]);
-        END LOOP;
         IF p.old_rows > p.kept THEN
             DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
         END IF;
-        IF cardinality(starts) > p.kept THEN
-            INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
-            SELECT episode, u.i - 1, u.s, u.e, u.w, u.b
-              FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i)
-             WHERE u.i > p.kept;
-        END IF;
+        PERFORM fenceline.write_segments(episode, 0, p.kept, p.differing, starts, ends, speakers, bodies);
         PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
                                         doc_blocks);
     END IF;
+    RETURN a;
+END $$;
+
+-- A large document comes in pieces, so that neither its sender nor Postgres has it whole in memory, and before the
+-- lock is taken, so that a sender that stops in the middle holds up nobody. base is a multiple of 16.
+CREATE FUNCTION fenceline.stage_rows(
+    id bigint, base integer, starts bigint[], ends bigint[], speakers text[], bodies text[], titles text[],
+    urls text[], imgs text[], tocs boolean[], locations text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO fenceline.staged_rows
+    VALUES (pg_current_xact_id(), id, base, starts, ends, speakers, bodies, titles, urls, imgs, tocs, locations);
+END $$;
+
+-- The same commit as above, with the rows that this transaction has staged.
+CREATE FUNCTION fenceline.commit_staged(
+    id bigint, episode text, doc_kind text, tok bigint, ver bigint, my_nonce text, times_ms bigint[],
+    doc_sha256 bytea, doc_format text, doc_warnings jsonb, doc_rows integer, doc_blocks bytea
+) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    me xid8 := pg_current_xact_id();
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, doc_sha256, doc_rows);
+    p record;
+    s fenceline.staged_rows;
+    next_row integer := 0;
+BEGIN
+    IF a.status = 'done' AND a.outcome = 'imported' THEN
+        p := fenceline.plan_rewrite(episode, doc_kind, doc_rows, doc_blocks);
+        IF p.old_rows > p.kept AND doc_kind = 'chapters' THEN
+            DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
+        ELSIF p.old_rows > p.kept THEN
+            DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
+        END IF;
+        FOR s IN SELECT * FROM fenceline.staged_rows WHERE xid = me AND job_id = id ORDER BY base LOOP
+            IF s.base <> next_row THEN
+                RAISE EXCEPTION 'job %: rows from % on were not staged', id, next_row;
+            ELSIF doc_kind = 'chapters' THEN
+                PERFORM fenceline.write_chapters(episode, s.base, p.kept, p.differing, s.starts, s.ends, s.titles,
+                                                 s.urls, s.imgs, s.tocs, s.locations);
+            ELSE
+                PERFORM fenceline.write_segments(episode, s.base, p.kept, p.differing, s.starts, s.ends,
+                                                 s.speakers, s.bodies);
+            END IF;
+            next_row := next_row + cardinality(s.starts);
+        END LOOP;
+        IF next_row <> doc_rows THEN
+            RAISE EXCEPTION 'job %: % rows were staged instead of %', id, next_row, doc_rows;
+        END IF;
+        PERFORM fenceline.finish_commit(id, tok, false, doc_rows, doc_sha256, doc_format, doc_warnings, doc_blocks);
+    END IF;
+    DELETE FROM fenceline.staged_rows WHERE xid = me AND job_id = id;
     RETURN a;
 END $$;
 

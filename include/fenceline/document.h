@@ -68,6 +68,7 @@ struct fl_document {
         struct fl_segment *segments; /* kind == FL_TRANSCRIPT */
     };
     size_t row_count, row_capacity;
+    size_t text_bytes; /* of all texts in the rows */
     struct fl_warning *warnings;
     size_t warnings_stored; /* at most FL_WARNINGS_KEPT */
     size_t warning_count;   /* all of them */

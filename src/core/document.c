@@ -137,6 +137,8 @@ fl_status fl_document_add_chapter(struct fl_document *doc, const struct fl_chapt
         return no_memory(row->line, err);
     doc->chapters = rows;
     doc->chapters[doc->row_count++] = *row;
+    for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++)
+        doc->text_bytes += FIELDS[i].field.len;
     return FL_OK;
 }
 
@@ -156,6 +158,7 @@ fl_status fl_document_add_segment(struct fl_document *doc, const struct fl_segme
         return no_memory(row->line, err);
     doc->segments = rows;
     doc->segments[doc->row_count++] = *row;
+    doc->text_bytes += row->speaker.len + row->body.len;
     return FL_OK;
 }
 
