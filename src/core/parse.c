@@ -149,11 +149,11 @@ static enum fl_format choose_text_format(struct fl_slice text, const struct fl_p
     return hint->name_format;
 }
 
-static enum fl_format choose_json_format(const struct fl_json *root, const struct fl_parse_hint *hint)
+static enum fl_format choose_json_format(const struct fl_json_text *json, const struct fl_parse_hint *hint)
 {
-    if (fl_chapters_json_sniff(root))
+    if (fl_chapters_json_sniff(json))
         return FL_FORMAT_CHAPTERS_JSON;
-    if (fl_transcript_json_sniff(root))
+    if (fl_transcript_json_sniff(json))
         return FL_FORMAT_TRANSCRIPT_JSON;
     if (is_json_format(hint->name_format))
         return hint->name_format;
@@ -204,10 +204,10 @@ static fl_status parse_as_json(struct fl_slice text, const struct fl_parse_hint 
                                struct fl_document *doc, struct fl_arena *arena, struct fl_err *err)
 {
     struct fl_json_text json;
-    fl_status status = fl_json_parse(&json, text, err);
+    fl_status status = fl_json_open(&json, text, err);
     if (status != FL_OK)
         return status;
-    enum fl_format format = hint->format ? hint->format : choose_json_format(json.root, hint);
+    enum fl_format format = hint->format ? hint->format : choose_json_format(&json, hint);
     status = check_choice(format, hint, err);
     if (status == FL_OK) {
         fl_document_init(doc, arena, limits, format);

@@ -6,7 +6,7 @@
 #include "fenceline/document.h"
 
 /* Is the root of this JSON an object with "chapters"? */
-bool fl_chapters_json_sniff(const struct fl_json *root);
+bool fl_chapters_json_sniff(const struct fl_json_text *json);
 
 /* Appends the rows of json to *doc, which was initialised for this format and is not finished here. All texts
  * are copied to doc->arena: json may be released at once. What is dropped or repaired becomes a warning.

@@ -35,13 +35,17 @@ struct fl_json_times {
 /* Reads one element of the list, which is an object. */
 typedef fl_status fl_json_row_reader(struct fl_json_rows *rows, const struct fl_json *object);
 
-/* Sorts the root's members into found[rows->root.count]. FL_INVALID unless it is an object whose member
- * number `list` is an array that is not empty. */
-FL_CHECKED fl_status fl_json_rows_open(struct fl_json_rows *rows, const struct fl_json **found, size_t list);
+/* Is there a member of that name in the root of a JSON text, as far as memory is there to tell? */
+bool fl_json_rows_sniff(const struct fl_json_text *json, const char *name);
 
-/* Hands the elements of the list to read, in order, until one fails. FL_INVALID at one that is no object. */
-FL_CHECKED fl_status fl_json_rows_each(struct fl_json_rows *rows, const struct fl_json *list,
-                                       fl_json_row_reader *read);
+/* Sorts the root's members into found[rows->root.count]: the offsets of their values, 0 = there is none.
+ * FL_INVALID unless the root is an object whose member number `list` is an array that is not empty;
+ * FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_rows_open(struct fl_json_rows *rows, size_t *found, size_t list);
+
+/* Hands the elements of the list at that offset to read, in order, until one fails; each is a tree that is
+ * gone when read returns. FL_INVALID at one that is no object; FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_rows_each(struct fl_json_rows *rows, size_t list, fl_json_row_reader *read);
 
 /* Sorts the members of a row into found[rows->row.count], in the order of the names: NULL where there is none
  * or where it is null. Of members of the same name the first counts; the others, and unknown members, are
