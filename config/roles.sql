@@ -119,6 +119,7 @@ GRANT EXECUTE ON FUNCTION fenceline.enqueue TO fenceline_enqueuer;
 
 -- ---- nobody: parts of the functions above, called with the owner's rights ----
 
+REVOKE ALL ON TABLE fenceline.staged_rows FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     fenceline.be_durable,
     fenceline.find_request,

@@ -193,7 +193,8 @@ END $$;
 -- What a commit has to do to the rows that are stored, under the lock of the episode. A document has a digest of 16
 -- bytes for each 16 rows; a block whose digest is the same is left alone. Where few blocks differ, their rows are
 -- compared and updated in place, for which their pages most often have room; else everything from the first of them
--- on is written anew. kept: rows that stay; differing: blocks among them to compare.
+-- on is written anew. Without digests, or with too few of them, every block differs. kept: rows that stay; differing:
+-- blocks among them to compare.
 CREATE FUNCTION fenceline.plan_rewrite(
     episode text, doc_kind text, new_rows integer, new_blocks bytea, OUT old_rows integer, OUT kept integer,
     OUT differing integer[]
@@ -207,7 +208,9 @@ BEGIN
     kept := least(old_rows, new_rows);
     SELECT array_agg(b) INTO differing
       FROM generate_series(0, (kept + 15) / 16 - 1) b
-     WHERE substr(old_blocks, b * 16 + 1, 16) IS DISTINCT FROM substr(new_blocks, b * 16 + 1, 16);
+     WHERE (substr(old_blocks, b * 16 + 1, 16) = substr(new_blocks, b * 16 + 1, 16)
+            AND octet_length(old_blocks) = (old_rows + 15) / 16 * 16
+            AND octet_length(new_blocks) = (new_rows + 15) / 16 * 16) IS NOT TRUE;
     differing := coalesce(differing, '{}');
     IF cardinality(differing) > 8 THEN
         kept := differing[1] * 16;
