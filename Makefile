@@ -61,7 +61,7 @@ CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wild
 TEST_LIB    := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup run stop check unit integration bench bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
+.PHONY: all help setup run stop check unit integration bench bench-large bench-smoke asan ubsan tsan coverage fmt fmt-check tidy layers \
         install uninstall dist clean programs sim chaos fuzz fuzz-diff model
 
 all: $(B)/fenceline ## build the program (default)
@@ -258,6 +258,9 @@ coverage: ## line coverage of the tests, as a figure
 
 bench: all ## imports and jobs per second beside the ceiling of pgbench, and the latency, in one run
 	@tests/bench/run build/release/fenceline
+
+bench-large: all ## one large transcript, and replaces of one row: loop turns, memory, WAL, CPU, bloat
+	@tests/bench/large build/release/fenceline
 
 bench-smoke: all ## does the benchmark work? A few jobs of each kind, no figure is judged
 	@tests/bench/smoke build/release/fenceline
