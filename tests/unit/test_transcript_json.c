@@ -330,7 +330,9 @@ static void test_sniff(void **state)
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         struct fl_json_text json;
         assert_int_equal(fl_json_open(&json, fl_slice_from(ROWS[i].text), NULL), FL_OK);
-        assert_int_equal(fl_transcript_json_sniff(&json), ROWS[i].expected);
+        bool found;
+        assert_int_equal(fl_transcript_json_sniff(&json, &found, NULL), FL_OK);
+        assert_int_equal(found, ROWS[i].expected);
         fl_json_release(&json);
     }
 }

@@ -124,9 +124,9 @@ static fl_status read_chapter(struct fl_json_rows *rows, const struct fl_json *c
     return fl_document_add_chapter(rows->doc, &row, rows->err);
 }
 
-bool fl_chapters_json_sniff(const struct fl_json_text *json)
+fl_status fl_chapters_json_sniff(const struct fl_json_text *json, bool *found, struct fl_err *err)
 {
-    return fl_json_rows_sniff(json, ROOT_NAMES[ROOT_CHAPTERS]);
+    return fl_json_rows_sniff(json, ROOT_NAMES[ROOT_CHAPTERS], found, err);
 }
 
 fl_status fl_chapters_json_parse(struct fl_json_text *json, struct fl_document *doc, struct fl_err *err)

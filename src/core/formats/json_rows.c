@@ -40,14 +40,23 @@ fl_status fl_json_rows_no_memory(struct fl_json_rows *rows)
                       rows->row.owner, rows->number);
 }
 
-/* The names are kept in the arena: their trees are gone when the next one comes. */
+/* FNV-1a. Two names of one hash are warned of as one. */
+static uint64_t hash_name(struct fl_slice name)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ (unsigned char)name.ptr[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
 static void warn_unknown(struct fl_json_rows *rows, struct fl_json_members *members, struct fl_slice name,
                          uint32_t line)
 {
     if (members->unknown_more)
         return;
+    uint64_t hash = hash_name(name);
     for (size_t i = 0; i < members->unknown_count; i++)
-        if (strcmp(members->unknown[i], name.ptr) == 0)
+        if (members->unknown[i] == hash)
             return;
     if (members->unknown_count == FL_JSON_UNKNOWN_NAMES_KEPT) {
         members->unknown_more = true;
@@ -56,9 +65,7 @@ static void warn_unknown(struct fl_json_rows *rows, struct fl_json_members *memb
                          FL_JSON_UNKNOWN_NAMES_KEPT, members->owner);
         return;
     }
-    struct fl_slice kept = fl_arena_copy(rows->doc->arena, name);
-    if (kept.ptr)
-        members->unknown[members->unknown_count++] = kept.ptr;
+    members->unknown[members->unknown_count++] = hash;
     struct fl_slice shown = fl_utf8_cut(name, NAME_SHOWN_BYTES);
     fl_document_warn(rows->doc, line, "unknown-member", "member \"%.*s\" of a %s is unknown and is left out",
                      FL_ARGS(shown), members->owner);
@@ -118,22 +125,22 @@ static fl_status collect_root(struct fl_json_rows *rows, size_t root, size_t *fo
     return FL_OK;
 }
 
-bool fl_json_rows_sniff(const struct fl_json_text *json, const char *name)
+fl_status fl_json_rows_sniff(const struct fl_json_text *json, const char *name, bool *found,
+                             struct fl_err *err)
 {
     size_t root = fl_json_root_at(json);
+    *found = false;
     if (fl_json_type_at(json, root) != FL_JSON_OBJECT)
-        return false;
-    for (size_t at = fl_json_first_at(json, root); at; at = fl_json_next_at(json, at)) {
-        struct fl_json *found;
-        struct fl_err err;
-        if (fl_json_read_at(json, at, &found, &err) != FL_OK)
-            return false;
-        bool is_it = fl_slice_is(fl_json_string(found), name);
-        fl_json_free_value(found);
-        if (is_it)
-            return true;
+        return FL_OK;
+    for (size_t at = fl_json_first_at(json, root); at && !*found; at = fl_json_next_at(json, at)) {
+        struct fl_json *member;
+        fl_status status = fl_json_read_at(json, at, &member, err);
+        if (status != FL_OK)
+            return status;
+        *found = fl_slice_is(fl_json_string(member), name);
+        fl_json_free_value(member);
     }
-    return false;
+    return FL_OK;
 }
 
 fl_status fl_json_rows_open(struct fl_json_rows *rows, size_t *found, size_t list)

@@ -13,8 +13,8 @@ enum { FL_JSON_UNKNOWN_NAMES_KEPT = 20 };
 struct fl_json_members {
     const char *const *names;
     size_t count;
-    const char *owner; /* "chapter": as warnings and errors call the object */
-    const char *unknown[FL_JSON_UNKNOWN_NAMES_KEPT];
+    const char *owner;                            /* "chapter": as warnings and errors call the object */
+    uint64_t unknown[FL_JSON_UNKNOWN_NAMES_KEPT]; /* their hashes: no name is kept, so none needs memory */
     size_t unknown_count;
     bool unknown_more;
 };
@@ -35,8 +35,9 @@ struct fl_json_times {
 /* Reads one element of the list, which is an object. */
 typedef fl_status fl_json_row_reader(struct fl_json_rows *rows, const struct fl_json *object);
 
-/* Is there a member of that name in the root of a JSON text, as far as memory is there to tell? */
-bool fl_json_rows_sniff(const struct fl_json_text *json, const char *name);
+/* *found: is there a member of that name in the root of a JSON text? FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_rows_sniff(const struct fl_json_text *json, const char *name, bool *found,
+                                        struct fl_err *err);
 
 /* Sorts the root's members into found[rows->root.count]: the offsets of their values, 0 = there is none.
  * FL_INVALID unless the root is an object whose member number `list` is an array that is not empty;
