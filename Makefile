@@ -71,8 +71,8 @@ ALIASES     := $(B)/man/aliases
 COMPLETIONS := $(B)/completion/fenceline.bash $(B)/completion/fenceline.zsh $(B)/completion/fenceline.fish
 
 .DELETE_ON_ERROR:
-.PHONY: all help setup run stop check unit integration bench bench-smoke bench-peers bench-peers-smoke asan ubsan tsan \
-        coverage fmt fmt-check tidy layers install uninstall dist clean programs sim chaos fuzz fuzz-diff model browser
+.PHONY: all help setup run stop check unit integration bench bench-large bench-smoke bench-peers bench-peers-smoke asan \
+        ubsan tsan coverage fmt fmt-check tidy layers install uninstall dist clean programs sim chaos fuzz fuzz-diff model browser
 
 all: $(B)/fenceline $(PAGES) $(ALIASES) $(COMPLETIONS) ## build the program, its manual and its completions (default)
 
@@ -304,6 +304,9 @@ coverage: ## line coverage of the tests, as a figure
 
 bench: all ## imports and jobs per second beside the ceiling of pgbench, and the latency, in one run
 	@tests/bench/run build/release/fenceline
+
+bench-large: all ## one large transcript, and replaces of one row: loop turns, memory, WAL, CPU, bloat
+	@tests/bench/large build/release/fenceline
 
 bench-smoke: all ## does the benchmark work? A few jobs of each kind, no figure is judged
 	@tests/bench/smoke build/release/fenceline

@@ -92,6 +92,8 @@ GRANT EXECUTE ON FUNCTION
     fenceline.claim_episodes,
     fenceline.commit_chapters,
     fenceline.commit_transcript,
+    fenceline.stage_rows,
+    fenceline.commit_staged,
     fenceline.commit_delete,
     fenceline.decide_job,
     fenceline.resolve_commit,
@@ -120,11 +122,17 @@ GRANT EXECUTE ON FUNCTION fenceline.enqueue TO fenceline_enqueuer;
 
 -- ---- nobody: parts of the functions above, called with the owner's rights ----
 
+REVOKE ALL ON TABLE fenceline.staged_rows FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     fenceline.be_durable,
     fenceline.find_request,
     fenceline.enter_commit,
     fenceline.finish_commit,
+    fenceline.plan_rewrite,
+    fenceline.update_chapters,
+    fenceline.update_segments,
+    fenceline.write_chapters,
+    fenceline.write_segments,
     fenceline.on_job_decided
     FROM PUBLIC;
 

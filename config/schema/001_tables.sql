@@ -96,6 +96,7 @@ CREATE TABLE fenceline.documents (
     source      text,
     imported_at timestamptz NOT NULL,
     warnings    jsonb NOT NULL DEFAULT '[]',
+    blocks      bytea,
     PRIMARY KEY (episode_id, kind),
     CHECK (kind IN ('chapters', 'transcript'))
 ) WITH (fillfactor = 80);
@@ -103,6 +104,8 @@ COMMENT ON TABLE fenceline.documents IS 'What is imported now. A deleted documen
 COMMENT ON COLUMN fenceline.documents.version IS 'fencing token of the commit that wrote it';
 COMMENT ON COLUMN fenceline.documents.rank IS 'rank of the job that wrote it: an older job cannot overwrite it';
 COMMENT ON COLUMN fenceline.documents.sha256 IS 'of the normalised rows; equal content is not rewritten';
+COMMENT ON COLUMN fenceline.documents.blocks IS
+    '16 bytes for each 16 rows: rows whose block is the same are not rewritten. null = all are';
 COMMENT ON COLUMN fenceline.documents.warnings IS 'what was dropped or repaired: [{"line", "rule", "text"}]';
 
 CREATE TABLE fenceline.chapters (
@@ -135,6 +138,29 @@ CREATE TABLE fenceline.transcript_segments (
 COMMENT ON TABLE fenceline.transcript_segments IS
     'Segments of the current transcript, from order_index 0; times in milliseconds';
 COMMENT ON COLUMN fenceline.transcript_segments.end_ms IS 'null = not known (the last one)';
+
+CREATE UNLOGGED TABLE fenceline.staged_rows (
+    xid       xid8 NOT NULL,
+    job_id    bigint NOT NULL,
+    base      integer NOT NULL,
+    starts    bigint[] NOT NULL,
+    ends      bigint[] NOT NULL,
+    speakers  text[],
+    bodies    text[],
+    titles    text[],
+    urls      text[],
+    imgs      text[],
+    tocs      boolean[],
+    locations text[],
+    PRIMARY KEY (xid, job_id, base)
+) WITH (autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_scale_factor = 0);
+ALTER TABLE fenceline.staged_rows
+    ALTER starts SET STORAGE EXTERNAL, ALTER ends SET STORAGE EXTERNAL, ALTER speakers SET STORAGE EXTERNAL,
+    ALTER bodies SET STORAGE EXTERNAL, ALTER titles SET STORAGE EXTERNAL, ALTER urls SET STORAGE EXTERNAL,
+    ALTER imgs SET STORAGE EXTERNAL, ALTER tocs SET STORAGE EXTERNAL, ALTER locations SET STORAGE EXTERNAL;
+COMMENT ON TABLE fenceline.staged_rows IS
+    'Pieces of large documents on their way, between two statements of one transaction: to all others it is empty';
+COMMENT ON COLUMN fenceline.staged_rows.base IS 'order_index of the first row of the piece';
 
 CREATE TABLE fenceline.lock_breaks (
     break_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

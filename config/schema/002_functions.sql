@@ -172,40 +172,151 @@ END $$;
 -- PROTOCOL 5 d, what both kinds share: the document's row and the episode's version.
 CREATE FUNCTION fenceline.finish_commit(
     id bigint, tok bigint, doc_deleted boolean, doc_rows integer, doc_sha256 bytea, doc_format text,
-    doc_warnings jsonb
+    doc_warnings jsonb, doc_blocks bytea DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     j fenceline.jobs;
 BEGIN
     SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
     INSERT INTO fenceline.documents AS d (episode_id, kind, version, job_id, rank, deleted, row_count, sha256,
-                                          format, source, imported_at, warnings)
+                                          format, source, imported_at, warnings, blocks)
     VALUES (j.episode_id, j.kind, tok, id, coalesce(j.rank, id), doc_deleted, doc_rows, doc_sha256, doc_format,
-            j.source, j.finished_at, doc_warnings)
+            j.source, j.finished_at, doc_warnings, doc_blocks)
         ON CONFLICT (episode_id, kind) DO UPDATE
        SET version = excluded.version, job_id = excluded.job_id, rank = excluded.rank, deleted = excluded.deleted,
            row_count = excluded.row_count, sha256 = excluded.sha256, format = excluded.format,
-           source = excluded.source, imported_at = excluded.imported_at, warnings = excluded.warnings;
+           source = excluded.source, imported_at = excluded.imported_at, warnings = excluded.warnings,
+           blocks = excluded.blocks;
     UPDATE fenceline.episodes SET version = tok WHERE episode_id = j.episode_id;
+END $$;
+
+-- What a commit has to do to the rows that are stored, under the lock of the episode. A document has a digest of 16
+-- bytes for each 16 rows; a block whose digest is the same is left alone. Where few blocks differ, their rows are
+-- compared and updated in place, for which their pages most often have room; else everything from the first of them
+-- on is written anew. Without digests, or with too few of them, every block differs. kept: rows that stay; differing:
+-- blocks among them to compare.
+CREATE FUNCTION fenceline.plan_rewrite(
+    episode text, doc_kind text, new_rows integer, new_blocks bytea, OUT old_rows integer, OUT kept integer,
+    OUT differing integer[]
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    old_blocks bytea;
+BEGIN
+    SELECT CASE WHEN deleted THEN 0 ELSE row_count END, blocks || '' INTO old_rows, old_blocks
+      FROM fenceline.documents WHERE episode_id = episode AND kind = doc_kind;
+    old_rows := coalesce(old_rows, 0);
+    kept := least(old_rows, new_rows);
+    SELECT array_agg(b) INTO differing
+      FROM generate_series(0, (kept + 15) / 16 - 1) b
+     WHERE (substr(old_blocks, b * 16 + 1, 16) = substr(new_blocks, b * 16 + 1, 16)
+            AND octet_length(old_blocks) = (old_rows + 15) / 16 * 16
+            AND octet_length(new_blocks) = (new_rows + 15) / 16 * 16) IS NOT TRUE;
+    differing := coalesce(differing, '{}');
+    IF cardinality(differing) > 8 THEN
+        kept := differing[1] * 16;
+        differing := '{}';
+    END IF;
+END $$;
+
+-- A block of rows that are all there: those that differ. base: order_index of its first.
+CREATE FUNCTION fenceline.update_chapters(
+    episode text, base integer, starts bigint[], ends bigint[], titles text[], urls text[], imgs text[],
+    tocs boolean[], locations text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fenceline.chapters c
+       SET start_ms = starts[c.order_index - base + 1], end_ms = ends[c.order_index - base + 1],
+           title = titles[c.order_index - base + 1], url = urls[c.order_index - base + 1],
+           img = imgs[c.order_index - base + 1], toc = tocs[c.order_index - base + 1],
+           location = locations[c.order_index - base + 1]::jsonb
+     WHERE c.episode_id = episode AND c.order_index BETWEEN base AND base + cardinality(starts) - 1
+       AND (c.start_ms, c.end_ms, c.title, c.url, c.img, c.toc, c.location) IS DISTINCT FROM
+           (starts[c.order_index - base + 1], ends[c.order_index - base + 1], titles[c.order_index - base + 1],
+            urls[c.order_index - base + 1], imgs[c.order_index - base + 1], tocs[c.order_index - base + 1],
+            locations[c.order_index - base + 1]::jsonb);
+END $$;
+
+CREATE FUNCTION fenceline.update_segments(
+    episode text, base integer, starts bigint[], ends bigint[], speakers text[], bodies text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fenceline.transcript_segments s
+       SET start_ms = starts[s.order_index - base + 1], end_ms = ends[s.order_index - base + 1],
+           speaker = speakers[s.order_index - base + 1], body = bodies[s.order_index - base + 1]
+     WHERE s.episode_id = episode AND s.order_index BETWEEN base AND base + cardinality(starts) - 1
+       AND (s.start_ms, s.end_ms, s.speaker, s.body) IS DISTINCT FROM
+           (starts[s.order_index - base + 1], ends[s.order_index - base + 1], speakers[s.order_index - base + 1],
+            bodies[s.order_index - base + 1]);
+END $$;
+
+-- The rows of a document from order_index base on, or a piece of them, as plan_rewrite has planned it; what is not kept
+-- has been deleted. base is a multiple of 16.
+CREATE FUNCTION fenceline.write_chapters(
+    episode text, base integer, kept integer, differing integer[], starts bigint[], ends bigint[], titles text[],
+    urls text[], imgs text[], tocs boolean[], locations text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    b integer;
+    f integer;
+BEGIN
+    FOREACH b IN ARRAY differing LOOP
+        f := b * 16 - base + 1;
+        CONTINUE WHEN f NOT BETWEEN 1 AND cardinality(starts);
+        PERFORM fenceline.update_chapters(
+            episode, b * 16, starts[f:f + 15], ends[f:f + 15], titles[f:f + 15], urls[f:f + 15], imgs[f:f + 15],
+            tocs[f:f + 15], locations[f:f + 15]);
+    END LOOP;
+    IF base + cardinality(starts) > kept THEN
+        INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
+        SELECT episode, base + u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
+          FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
+               WITH ORDINALITY AS u (s, e, t, l, p, c, o, i)
+         WHERE base + u.i > kept;
+    END IF;
+END $$;
+
+CREATE FUNCTION fenceline.write_segments(
+    episode text, base integer, kept integer, differing integer[], starts bigint[], ends bigint[], speakers text[],
+    bodies text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    b integer;
+    f integer;
+BEGIN
+    FOREACH b IN ARRAY differing LOOP
+        f := b * 16 - base + 1;
+        CONTINUE WHEN f NOT BETWEEN 1 AND cardinality(starts);
+        PERFORM fenceline.update_segments(
+            episode, b * 16, starts[f:f + 15], ends[f:f + 15], speakers[f:f + 15], bodies[f:f + 15]);
+    END LOOP;
+    IF base + cardinality(starts) > kept THEN
+        INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
+        SELECT episode, base + u.i - 1, u.s, u.e, u.w, u.b
+          FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i)
+         WHERE base + u.i > kept;
+    END IF;
 END $$;
 
 CREATE FUNCTION fenceline.commit_chapters(
     id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
     doc_format text,
     doc_warnings jsonb, starts bigint[], ends bigint[], titles text[], urls text[], imgs text[], tocs boolean[],
-    locations text[]
+    locations text[], doc_blocks bytea DEFAULT NULL
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
     a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'chapters', doc_sha256,
                                                  cardinality(starts));
+    p record;
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
-        DELETE FROM fenceline.chapters WHERE episode_id = episode;
-        INSERT INTO fenceline.chapters (episode_id, order_index, start_ms, end_ms, title, url, img, toc, location)
-        SELECT episode, u.i - 1, u.s, u.e, u.t, u.l, u.p, u.c, u.o::jsonb
-          FROM unnest(starts, ends, titles, urls, imgs, tocs, locations)
-               WITH ORDINALITY AS u (s, e, t, l, p, c, o, i);
-        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings);
+        p := fenceline.plan_rewrite(episode, 'chapters', cardinality(starts), doc_blocks);
+        IF p.old_rows > p.kept THEN
+            DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
+        END IF;
+        PERFORM fenceline.write_chapters(episode, 0, p.kept, p.differing, starts, ends, titles, urls, imgs, tocs,
+                                         locations);
+        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
+                                        doc_blocks);
     END IF;
     RETURN a;
 END $$;
@@ -213,19 +324,74 @@ END $$;
 CREATE FUNCTION fenceline.commit_transcript(
     id bigint, episode text, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_sha256 bytea,
     doc_format text,
-    doc_warnings jsonb, starts bigint[], ends bigint[], speakers text[], bodies text[]
+    doc_warnings jsonb, starts bigint[], ends bigint[], speakers text[], bodies text[],
+    doc_blocks bytea DEFAULT NULL
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
     a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'transcript', doc_sha256,
                                                  cardinality(starts));
+    p record;
 BEGIN
     IF a.status = 'done' AND a.outcome = 'imported' THEN
-        DELETE FROM fenceline.transcript_segments WHERE episode_id = episode;
-        INSERT INTO fenceline.transcript_segments (episode_id, order_index, start_ms, end_ms, speaker, body)
-        SELECT episode, u.i - 1, u.s, u.e, u.w, u.b
-          FROM unnest(starts, ends, speakers, bodies) WITH ORDINALITY AS u (s, e, w, b, i);
-        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings);
+        p := fenceline.plan_rewrite(episode, 'transcript', cardinality(starts), doc_blocks);
+        IF p.old_rows > p.kept THEN
+            DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
+        END IF;
+        PERFORM fenceline.write_segments(episode, 0, p.kept, p.differing, starts, ends, speakers, bodies);
+        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
+                                        doc_blocks);
     END IF;
+    RETURN a;
+END $$;
+
+-- A large document comes in pieces, so that neither its sender nor Postgres has it whole in memory, and before the
+-- lock is taken, so that a sender that stops in the middle holds up nobody. base is a multiple of 16.
+CREATE FUNCTION fenceline.stage_rows(
+    id bigint, base integer, starts bigint[], ends bigint[], speakers text[], bodies text[], titles text[],
+    urls text[], imgs text[], tocs boolean[], locations text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO fenceline.staged_rows
+    VALUES (pg_current_xact_id(), id, base, starts, ends, speakers, bodies, titles, urls, imgs, tocs, locations);
+END $$;
+
+-- The same commit as above, with the rows that this transaction has staged.
+CREATE FUNCTION fenceline.commit_staged(
+    id bigint, episode text, doc_kind text, tok bigint, ver bigint, my_nonce text, times_ms bigint[],
+    doc_sha256 bytea, doc_format text, doc_warnings jsonb, doc_rows integer, doc_blocks bytea
+) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+DECLARE
+    me xid8 := pg_current_xact_id();
+    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, doc_sha256, doc_rows);
+    p record;
+    s fenceline.staged_rows;
+    next_row integer := 0;
+BEGIN
+    IF a.status = 'done' AND a.outcome = 'imported' THEN
+        p := fenceline.plan_rewrite(episode, doc_kind, doc_rows, doc_blocks);
+        IF p.old_rows > p.kept AND doc_kind = 'chapters' THEN
+            DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
+        ELSIF p.old_rows > p.kept THEN
+            DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
+        END IF;
+        FOR s IN SELECT * FROM fenceline.staged_rows WHERE xid = me AND job_id = id ORDER BY base LOOP
+            IF s.base <> next_row THEN
+                RAISE EXCEPTION 'job %: rows from % on were not staged', id, next_row;
+            ELSIF doc_kind = 'chapters' THEN
+                PERFORM fenceline.write_chapters(episode, s.base, p.kept, p.differing, s.starts, s.ends, s.titles,
+                                                 s.urls, s.imgs, s.tocs, s.locations);
+            ELSE
+                PERFORM fenceline.write_segments(episode, s.base, p.kept, p.differing, s.starts, s.ends,
+                                                 s.speakers, s.bodies);
+            END IF;
+            next_row := next_row + cardinality(s.starts);
+        END LOOP;
+        IF next_row <> doc_rows THEN
+            RAISE EXCEPTION 'job %: % rows were staged instead of %', id, next_row, doc_rows;
+        END IF;
+        PERFORM fenceline.finish_commit(id, tok, false, doc_rows, doc_sha256, doc_format, doc_warnings, doc_blocks);
+    END IF;
+    DELETE FROM fenceline.staged_rows WHERE xid = me AND job_id = id;
     RETURN a;
 END $$;
 

@@ -28,6 +28,8 @@ enum {
     FL_WARNINGS_KEPT = 1000,      /* later ones are counted, and the last kept one says so */
     FL_TIME_LIMIT_MS = 360000000, /* 100 hours: a later start is invalid (product, "Formats") */
     FL_SHA256_BYTES = 32,
+    FL_BLOCK_ROWS = 16, /* config/schema/002_functions.sql knows both */
+    FL_BLOCK_DIGEST_BYTES = 16,
 };
 
 #define FL_END_LIMIT_MS (FL_TIME_LIMIT_MS * INT64_C(10)) /* 1000 hours: a later end is invalid */
@@ -66,11 +68,13 @@ struct fl_document {
         struct fl_segment *segments; /* kind == FL_TRANSCRIPT */
     };
     size_t row_count, row_capacity;
+    size_t text_bytes; /* of all texts in the rows */
     struct fl_warning *warnings;
     size_t warnings_stored; /* at most FL_WARNINGS_KEPT */
     size_t warning_count;   /* all of them */
     size_t warning_capacity;
     uint8_t sha256[FL_SHA256_BYTES]; /* of the normalised rows, after finish */
+    struct fl_slice block_digests;   /* of each FL_BLOCK_ROWS rows: what tells a commit which rows differ */
 };
 
 /* Makes *doc empty. arena and limits are borrowed and must outlive it. */
@@ -97,7 +101,8 @@ void fl_document_warn(struct fl_document *doc, uint32_t line, const char *rule, 
  *
  * Checksum: SHA-256 over, per row in order, each field as "<bytes>:<text>," or "-," when null; times in
  * decimal milliseconds as "<n>,", toc as "1," or "0,"; the row ends with LF. Field order is that of the
- * struct. */
+ * struct. The digest of a block is the same over its rows alone, cut to FL_BLOCK_DIGEST_BYTES. FL_NO_MEMORY.
+ */
 FL_CHECKED fl_status fl_document_finish(struct fl_document *doc, struct fl_err *err);
 
 /* Start of the first row and the greatest end of all (or the last start, if no end is known).

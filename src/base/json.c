@@ -29,20 +29,20 @@ static struct fl_slice text_from(const struct fl_json_scan *scan, size_t offset)
     return (struct fl_slice){scan->text.ptr + offset, scan->text.len - offset};
 }
 
-/* A copy of the text in which "0" and spaces stand for every number that is too long for cJSON: it needs only
- * to see that there is one. NULL without memory. */
-static char *blank_long_numbers(const struct fl_json_scan *scan)
+/* A copy of a part of the text, in which "0" and spaces stand for every number that is too long for cJSON: it
+ * needs only to see that there is one. NULL without memory. */
+static char *blank_long_numbers(const struct fl_json_scan *scan, struct fl_slice part)
 {
-    char *copy = malloc(scan->text.len);
+    char *copy = malloc(part.len), *begin = copy - (part.ptr - scan->text.ptr);
     if (!copy)
         return NULL;
-    memcpy(copy, scan->text.ptr, scan->text.len);
+    memcpy(copy, part.ptr, part.len);
     for (size_t i = 0; i < scan->count; i++) {
         size_t length = fl_json_scan_number_bytes(text_from(scan, scan->offsets[i]));
         if (length <= CJSON_NUMBER_BYTES)
             continue;
-        memset(copy + scan->offsets[i], ' ', length);
-        copy[scan->offsets[i]] = '0';
+        memset(begin + scan->offsets[i], ' ', length);
+        begin[scan->offsets[i]] = '0';
     }
     return copy;
 }
@@ -91,12 +91,14 @@ static bool place_all(const struct fl_json_scan *scan, cJSON *root)
     return i == scan->count;
 }
 
-static fl_status build(const struct fl_json_scan *scan, cJSON **root, struct fl_err *err)
+/* The tree of the part of the text that was scanned. */
+static fl_status build(const struct fl_json_scan *scan, struct fl_slice part, cJSON **root,
+                       struct fl_err *err)
 {
     bool has_long_number = scan->longest_number_bytes > CJSON_NUMBER_BYTES;
-    char *copy = has_long_number ? blank_long_numbers(scan) : NULL;
+    char *copy = has_long_number ? blank_long_numbers(scan, part) : NULL;
     if (!has_long_number || copy)
-        *root = cJSON_ParseWithLength(copy ? copy : scan->text.ptr, scan->text.len);
+        *root = cJSON_ParseWithLength(copy ? copy : part.ptr, part.len);
     free(copy);
     /* The text is strict JSON by now, so what cJSON can still lack is memory. */
     if (!*root)
@@ -116,7 +118,7 @@ fl_status fl_json_parse(struct fl_json_text *json, struct fl_slice text, struct 
     cJSON *root = NULL;
     fl_status status = fl_json_scan(&scan, text, err);
     if (status == FL_OK)
-        status = build(&scan, &root, err);
+        status = build(&scan, text, &root, err);
     fl_json_scan_release(&scan);
     json->root = (struct fl_json *)(void *)root;
     return status;
@@ -200,13 +202,84 @@ struct fl_slice fl_json_number(const struct fl_json_text *json, const struct fl_
 
 uint32_t fl_json_line(struct fl_json_text *json, const struct fl_json *value)
 {
-    size_t offset = (size_t)node_of(value)->valueint;
+    return fl_json_line_at(json, (size_t)node_of(value)->valueint);
+}
+
+uint32_t fl_json_line_at(struct fl_json_text *json, size_t offset)
+{
     if (offset >= json->line_offset)
         json->line_number += fl_slice_count_line_ends(json->text, json->line_offset, offset);
     else
         json->line_number -= fl_slice_count_line_ends(json->text, offset, json->line_offset);
     json->line_offset = offset;
     return json->line_number;
+}
+
+/* ---- without a tree of the whole ---- */
+
+fl_status fl_json_open(struct fl_json_text *json, struct fl_slice text, struct fl_err *err)
+{
+    *json = (struct fl_json_text){.text = text, .line_number = 1};
+    return fl_json_scan_check(text, err);
+}
+
+size_t fl_json_root_at(const struct fl_json_text *json)
+{
+    return fl_json_scan_skip_space(json->text, 0);
+}
+
+size_t fl_json_first_at(const struct fl_json_text *json, size_t offset)
+{
+    size_t at = fl_json_scan_skip_space(json->text, offset + 1);
+    return json->text.ptr[at] == '}' || json->text.ptr[at] == ']' ? 0 : at;
+}
+
+size_t fl_json_member_at(const struct fl_json_text *json, size_t offset)
+{
+    size_t colon = fl_json_scan_skip_space(json->text, fl_json_scan_skip(json->text, offset));
+    return fl_json_scan_skip_space(json->text, colon + 1);
+}
+
+size_t fl_json_next_at(const struct fl_json_text *json, size_t offset)
+{
+    size_t at = fl_json_scan_skip_space(json->text, fl_json_scan_skip(json->text, offset));
+    if (json->text.ptr[at] == ':') { /* that was the name of a member */
+        at = fl_json_scan_skip_space(json->text, at + 1);
+        at = fl_json_scan_skip_space(json->text, fl_json_scan_skip(json->text, at));
+    }
+    return json->text.ptr[at] == ',' ? fl_json_scan_skip_space(json->text, at + 1) : 0;
+}
+
+enum fl_json_type fl_json_type_at(const struct fl_json_text *json, size_t offset)
+{
+    switch (json->text.ptr[offset]) {
+    case '{': return FL_JSON_OBJECT;
+    case '[': return FL_JSON_ARRAY;
+    case '"': return FL_JSON_STRING;
+    case 't':
+    case 'f': return FL_JSON_BOOL;
+    case 'n': return FL_JSON_NULL;
+    default: return FL_JSON_NUMBER;
+    }
+}
+
+fl_status fl_json_read_at(const struct fl_json_text *json, size_t offset, struct fl_json **value,
+                          struct fl_err *err)
+{
+    struct fl_json_scan scan;
+    cJSON *root = NULL;
+    size_t end = offset;
+    fl_status status = fl_json_scan_value(&scan, json->text, offset, &end, err);
+    if (status == FL_OK)
+        status = build(&scan, (struct fl_slice){json->text.ptr + offset, end - offset}, &root, err);
+    fl_json_scan_release(&scan);
+    *value = (struct fl_json *)(void *)root;
+    return status;
+}
+
+void fl_json_free_value(struct fl_json *value)
+{
+    cJSON_Delete((cJSON *)(void *)value);
 }
 
 /* Where print puts its bytes; without `out` it only counts them. */

@@ -40,6 +40,23 @@ struct fl_json_text {
 FL_CHECKED fl_status fl_json_parse(struct fl_json_text *json, struct fl_slice text, struct fl_err *err);
 void fl_json_release(struct fl_json_text *json);
 
+/* The same without a tree: only what is read below is ever in memory as one. On FL_OK call fl_json_release.
+ */
+FL_CHECKED fl_status fl_json_open(struct fl_json_text *json, struct fl_slice text, struct fl_err *err);
+/* Offset of the root in the text; of the first member or element of the object or array at offset; of the
+ * next, given the offset where the one before began. 0 = there is none. A member begins with its name. */
+size_t fl_json_root_at(const struct fl_json_text *json);
+size_t fl_json_first_at(const struct fl_json_text *json, size_t offset);
+size_t fl_json_next_at(const struct fl_json_text *json, size_t offset);
+/* Offset of the value of the member at offset. */
+size_t fl_json_member_at(const struct fl_json_text *json, size_t offset);
+enum fl_json_type fl_json_type_at(const struct fl_json_text *json, size_t offset);
+uint32_t fl_json_line_at(struct fl_json_text *json, size_t offset);
+/* The tree of the value (or of the name, as a string) at offset, for fl_json_free_value. FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_read_at(const struct fl_json_text *json, size_t offset, struct fl_json **value,
+                                     struct fl_err *err);
+void fl_json_free_value(struct fl_json *value);
+
 enum fl_json_type fl_json_type(const struct fl_json *value);
 /* Member of an object by exact name (the first of duplicates); NULL if value is NULL, no object, or has none.
  */

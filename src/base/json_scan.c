@@ -76,6 +76,10 @@ static fl_status note_value(struct scanner *s)
     struct fl_json_scan *found = s->found;
     if (found->count == FL_JSON_VALUE_LIMIT)
         return refuse(s, s->at, "more than %d values", FL_JSON_VALUE_LIMIT);
+    if (found->counts_only) {
+        found->count++;
+        return FL_OK;
+    }
     if (found->count == found->capacity) {
         size_t wanted = found->capacity ? found->capacity * 2 : FIRST_OFFSET_CAPACITY;
         uint32_t *moved = realloc(found->offsets, wanted * sizeof *moved);
@@ -293,11 +297,11 @@ static fl_status scan_next(struct scanner *s)
     return refuse(s, s->at, "bytes after the document");
 }
 
-fl_status fl_json_scan(struct fl_json_scan *scan, struct fl_slice text, struct fl_err *err)
+static fl_status scan_all(struct fl_json_scan *scan, struct fl_slice text, struct fl_err *err)
 {
     if (!text.ptr)
         text = FL_SLICE("");
-    *scan = (struct fl_json_scan){.text = text};
+    scan->text = text;
     struct scanner s = {
         .begin = text.ptr, .at = text.ptr, .end = text.ptr + text.len, .found = scan, .err = err};
     if (text.len > INT_MAX)
@@ -309,6 +313,62 @@ fl_status fl_json_scan(struct fl_json_scan *scan, struct fl_slice text, struct f
         skip_space(&s);
     }
     return status;
+}
+
+fl_status fl_json_scan(struct fl_json_scan *scan, struct fl_slice text, struct fl_err *err)
+{
+    *scan = (struct fl_json_scan){0};
+    return scan_all(scan, text, err);
+}
+
+fl_status fl_json_scan_check(struct fl_slice text, struct fl_err *err)
+{
+    struct fl_json_scan scan = {.counts_only = true};
+    return scan_all(&scan, text, err);
+}
+
+fl_status fl_json_scan_value(struct fl_json_scan *scan, struct fl_slice text, size_t offset, size_t *end,
+                             struct fl_err *err)
+{
+    *scan = (struct fl_json_scan){.text = text};
+    struct scanner s = {
+        .begin = text.ptr, .at = text.ptr + offset, .end = text.ptr + text.len, .found = scan, .err = err};
+    fl_status status = FL_OK;
+    while (status == FL_OK && s.expect != NOTHING) {
+        status = scan_next(&s);
+        if (s.expect != NOTHING)
+            skip_space(&s);
+    }
+    *end = (size_t)(s.at - s.begin);
+    return status;
+}
+
+size_t fl_json_scan_skip(struct fl_slice text, size_t offset)
+{
+    size_t depth = 0;
+    for (size_t at = offset; at < text.len; at++) {
+        char c = text.ptr[at];
+        if (c == '"') {
+            while (text.ptr[++at] != '"')
+                at += text.ptr[at] == '\\';
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (depth && (c == '}' || c == ']')) {
+            depth--;
+        } else if (!depth && memchr(" \n\r\t,:]}", c, 8)) {
+            return at; /* a number or a word ends where something else begins */
+        }
+        if (!depth && memchr("\"]}", text.ptr[at], 3))
+            return at + 1;
+    }
+    return text.len;
+}
+
+size_t fl_json_scan_skip_space(struct fl_slice text, size_t offset)
+{
+    while (offset < text.len && memchr(" \n\r\t", text.ptr[offset], 4))
+        offset++;
+    return offset;
 }
 
 void fl_json_scan_release(struct fl_json_scan *scan)

@@ -137,6 +137,8 @@ fl_status fl_document_add_chapter(struct fl_document *doc, const struct fl_chapt
         return no_memory(row->line, err);
     doc->chapters = rows;
     doc->chapters[doc->row_count++] = *row;
+    for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++)
+        doc->text_bytes += FIELDS[i].field.len;
     return FL_OK;
 }
 
@@ -156,6 +158,7 @@ fl_status fl_document_add_segment(struct fl_document *doc, const struct fl_segme
         return no_memory(row->line, err);
     doc->segments = rows;
     doc->segments[doc->row_count++] = *row;
+    doc->text_bytes += row->speaker.len + row->body.len;
     return FL_OK;
 }
 
@@ -274,54 +277,81 @@ static void warn_of_overlaps(struct fl_document *doc)
     }
 }
 
-static void hash_number(struct sha256_ctx *sha, int64_t number)
+/* Both checksums of a row are over the same bytes: that of the document, and that of its block. */
+struct checksums {
+    struct sha256_ctx document, block;
+};
+
+static void hash_bytes(struct checksums *sums, const char *bytes, size_t length)
+{
+    sha256_update(&sums->document, length, (const uint8_t *)bytes);
+    sha256_update(&sums->block, length, (const uint8_t *)bytes);
+}
+
+static void hash_number(struct checksums *sums, int64_t number)
 {
     char text[24];
     int length = snprintf(text, sizeof text, "%" PRId64 ",", number);
-    sha256_update(sha, (size_t)length, (const uint8_t *)text);
+    hash_bytes(sums, text, (size_t)length);
 }
 
-static void hash_time(struct sha256_ctx *sha, int64_t time_ms)
+static void hash_time(struct checksums *sums, int64_t time_ms)
 {
     if (time_ms == FL_END_NONE)
-        sha256_update(sha, 2, (const uint8_t *)"-,");
+        hash_bytes(sums, "-,", 2);
     else
-        hash_number(sha, time_ms);
+        hash_number(sums, time_ms);
 }
 
-static void hash_text(struct sha256_ctx *sha, struct fl_slice text)
+static void hash_text(struct checksums *sums, struct fl_slice text)
 {
     char length[24];
     if (!text.ptr) {
-        sha256_update(sha, 2, (const uint8_t *)"-,");
+        hash_bytes(sums, "-,", 2);
         return;
     }
     int digits = snprintf(length, sizeof length, "%zu:", text.len);
-    sha256_update(sha, (size_t)digits, (const uint8_t *)length);
-    sha256_update(sha, text.len, (const uint8_t *)text.ptr);
-    sha256_update(sha, 1, (const uint8_t *)",");
+    hash_bytes(sums, length, (size_t)digits);
+    hash_bytes(sums, text.ptr, text.len);
+    hash_bytes(sums, ",", 1);
 }
 
-static void take_checksum(struct fl_document *doc)
+static void hash_row(struct checksums *sums, const struct fl_document *doc, size_t i)
 {
-    struct sha256_ctx sha;
-    sha256_init(&sha);
-    for (size_t i = 0; i < doc->row_count; i++) {
-        hash_time(&sha, start_ms(doc, i));
-        hash_time(&sha, *end_ms(doc, i));
-        if (doc->kind == FL_CHAPTERS) {
-            hash_text(&sha, doc->chapters[i].title);
-            hash_text(&sha, doc->chapters[i].url);
-            hash_text(&sha, doc->chapters[i].img);
-            hash_text(&sha, doc->chapters[i].location);
-            hash_number(&sha, doc->chapters[i].toc);
-        } else {
-            hash_text(&sha, doc->segments[i].speaker);
-            hash_text(&sha, doc->segments[i].body);
-        }
-        sha256_update(&sha, 1, (const uint8_t *)"\n");
+    hash_time(sums, start_ms(doc, i));
+    hash_time(sums, *end_ms(doc, i));
+    if (doc->kind == FL_CHAPTERS) {
+        hash_text(sums, doc->chapters[i].title);
+        hash_text(sums, doc->chapters[i].url);
+        hash_text(sums, doc->chapters[i].img);
+        hash_text(sums, doc->chapters[i].location);
+        hash_number(sums, doc->chapters[i].toc);
+    } else {
+        hash_text(sums, doc->segments[i].speaker);
+        hash_text(sums, doc->segments[i].body);
     }
-    sha256_digest(&sha, sizeof doc->sha256, doc->sha256);
+    hash_bytes(sums, "\n", 1);
+}
+
+static fl_status take_checksums(struct fl_document *doc, struct fl_err *err)
+{
+    struct checksums sums;
+    size_t blocks = (doc->row_count + FL_BLOCK_ROWS - 1) / FL_BLOCK_ROWS;
+    uint8_t *digests = fl_arena_alloc(doc->arena, blocks * FL_BLOCK_DIGEST_BYTES);
+    if (!digests)
+        return no_memory(0, err);
+    doc->block_digests = (struct fl_slice){(const char *)digests, blocks * FL_BLOCK_DIGEST_BYTES};
+    sha256_init(&sums.document);
+    sha256_init(&sums.block);
+    for (size_t i = 0; i < doc->row_count; i++) {
+        hash_row(&sums, doc, i);
+        if ((i + 1) % FL_BLOCK_ROWS && i + 1 < doc->row_count)
+            continue;
+        sha256_digest(&sums.block, FL_BLOCK_DIGEST_BYTES, digests); /* begins anew */
+        digests += FL_BLOCK_DIGEST_BYTES;
+    }
+    sha256_digest(&sums.document, sizeof doc->sha256, doc->sha256);
+    return FL_OK;
 }
 
 static fl_status refuse_empty(const struct fl_document *doc, struct fl_err *err)
@@ -352,7 +382,9 @@ fl_status fl_document_finish(struct fl_document *doc, struct fl_err *err)
     fill_ends(doc);
     if (doc->kind == FL_CHAPTERS)
         warn_of_overlaps(doc);
-    take_checksum(doc);
+    status = take_checksums(doc, err);
+    if (status != FL_OK)
+        return status;
     return doc->limits->strict && doc->warning_count ? refuse_warnings(doc, err) : FL_OK;
 }
 

@@ -149,17 +149,23 @@ static enum fl_format choose_text_format(struct fl_slice text, const struct fl_p
     return hint->name_format;
 }
 
-static enum fl_format choose_json_format(const struct fl_json *root, const struct fl_parse_hint *hint)
+static fl_status choose_json_format(const struct fl_json_text *json, const struct fl_parse_hint *hint,
+                                    enum fl_format *format, struct fl_err *err)
 {
-    if (fl_chapters_json_sniff(root))
-        return FL_FORMAT_CHAPTERS_JSON;
-    if (fl_transcript_json_sniff(root))
-        return FL_FORMAT_TRANSCRIPT_JSON;
-    if (is_json_format(hint->name_format))
-        return hint->name_format;
-    return hint->kind == FL_CHAPTERS     ? FL_FORMAT_CHAPTERS_JSON
-           : hint->kind == FL_TRANSCRIPT ? FL_FORMAT_TRANSCRIPT_JSON
-                                         : FL_FORMAT_NONE;
+    bool found;
+    *format = FL_FORMAT_CHAPTERS_JSON;
+    fl_status status = fl_chapters_json_sniff(json, &found, err);
+    if (status != FL_OK || found)
+        return status;
+    *format = FL_FORMAT_TRANSCRIPT_JSON;
+    status = fl_transcript_json_sniff(json, &found, err);
+    if (status != FL_OK || found)
+        return status;
+    *format = is_json_format(hint->name_format) ? hint->name_format
+              : hint->kind == FL_CHAPTERS       ? FL_FORMAT_CHAPTERS_JSON
+              : hint->kind == FL_TRANSCRIPT     ? FL_FORMAT_TRANSCRIPT_JSON
+                                                : FL_FORMAT_NONE;
+    return FL_OK;
 }
 
 static fl_status check_choice(enum fl_format format, const struct fl_parse_hint *hint, struct fl_err *err)
@@ -204,11 +210,14 @@ static fl_status parse_as_json(struct fl_slice text, const struct fl_parse_hint 
                                struct fl_document *doc, struct fl_arena *arena, struct fl_err *err)
 {
     struct fl_json_text json;
-    fl_status status = fl_json_parse(&json, text, err);
+    fl_status status = fl_json_open(&json, text, err);
     if (status != FL_OK)
         return status;
-    enum fl_format format = hint->format ? hint->format : choose_json_format(json.root, hint);
-    status = check_choice(format, hint, err);
+    enum fl_format format = hint->format;
+    if (!format)
+        status = choose_json_format(&json, hint, &format, err);
+    if (status == FL_OK)
+        status = check_choice(format, hint, err);
     if (status == FL_OK) {
         fl_document_init(doc, arena, limits, format);
         tell_repairs(repairs, doc);

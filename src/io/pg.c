@@ -92,6 +92,7 @@ static void shut(struct fl_pg *pg)
     pg->state = FL_PG_CLOSED;
     pg->prepared = pg->preparing = 0;
     pg->sent_count = 0;
+    pg->has_more = false;
 }
 
 static void fail(struct fl_pg *pg, const char *what)
@@ -197,7 +198,8 @@ void fl_pg_add(struct fl_pg *pg, int id, const struct fl_pg_statement *statement
 {
     const char *values[FL_PG_PARAMS];
     int lengths[FL_PG_PARAMS], formats[FL_PG_PARAMS];
-    FL_ASSERT(pg->state == FL_PG_IDLE && statement->param_count <= FL_PG_PARAMS && id < FL_PG_STATEMENTS);
+    FL_ASSERT((pg->state == FL_PG_IDLE || pg->has_more) && statement->param_count <= FL_PG_PARAMS &&
+              id < FL_PG_STATEMENTS);
     for (int i = 0; i < statement->param_count; i++) {
         values[i] = params[i].bytes;
         lengths[i] = params[i].length;
@@ -219,11 +221,38 @@ void fl_pg_add_command(struct fl_pg *pg, const char *sql)
     note_sent(pg, -1, PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0));
 }
 
-static void flush(struct fl_pg *pg)
+/* As PQflush: 0 = nothing is left to be sent, 1 = something is, -1 = it failed. */
+static int send_more(struct fl_pg *pg)
 {
     int left = PQflush(pg->conn);
+    if (left != 0 || !pg->has_more)
+        return left;
+    pg->idle_ticks = 0; /* a slow reader is not a silent one */
+    pg->has_more = pg->events.more(pg->events.owner, pg);
+    if (!pg->has_more && PQpipelineSync(pg->conn) != 1)
+        return -1;
+    left = PQflush(pg->conn);
+    return left == 0 && pg->has_more ? 1 : left;
+}
+
+static void flush(struct fl_pg *pg)
+{
+    int left = send_more(pg);
     if (left < 0 || !watch(pg, left ? UV_READABLE | UV_WRITABLE : UV_READABLE))
         fail(pg, "could not send");
+}
+
+void fl_pg_send_pieces(struct fl_pg *pg)
+{
+    FL_ASSERT(pg->state == FL_PG_IDLE);
+    pg->result_count = pg->delivered_count = 0;
+    pg->got_result = false;
+    pg->state = FL_PG_BUSY;
+    pg->has_more = true;
+    if (!watch(pg, UV_READABLE | UV_WRITABLE)) /* the first piece goes when the socket takes it */
+        uv_timer_start(&pg->timer, on_broken, 0, 0);
+    else
+        await_server(pg);
 }
 
 void fl_pg_send(struct fl_pg *pg)

@@ -24,7 +24,7 @@ struct fl_pg_param {
     int length, format;
 };
 
-enum { FL_PG_STATEMENTS = 32, FL_PG_PARAMS = 16, FL_PG_BATCH = 64 };
+enum { FL_PG_STATEMENTS = 32, FL_PG_PARAMS = 20, FL_PG_BATCH = 64 };
 
 struct fl_pg;
 
@@ -35,6 +35,9 @@ struct fl_pg_events {
     /* Result number `index` of the batch (statements in the order they were sent). Borrowed. One more, with
      * an error, if what stood outside of BEGIN and COMMIT could not be committed in the end. */
     void (*result)(void *owner, struct fl_pg *pg, int index, const PGresult *result);
+    /* A batch that is sent in pieces (fl_pg_send_pieces) has no more to send: adds the next piece, or the
+     * last, and then returns false. NULL where there are no such batches. */
+    bool (*more)(void *owner, struct fl_pg *pg);
     /* The batch is over: FL_OK = every result was delivered and the server is in sync. FL_LOST = the
      * connection broke or timed out; what was not delivered is unknown. The connection is closed then. */
     void (*batch_end)(void *owner, struct fl_pg *pg, fl_status status, const struct fl_err *err);
@@ -60,6 +63,7 @@ struct fl_pg {
     uint32_t prepared, preparing;      /* bit per statement id: by now; by the batch in flight */
     int16_t prepares[FL_PG_BATCH * 2]; /* per result to come: the statement id it prepares, or -1 */
     int sent_count, result_count, delivered_count;
+    bool has_more;   /* the batch in flight is being sent in pieces, and this was not the last */
     bool got_result; /* of the statement whose results are being read */
     int32_t backend_pid;
     int64_t backend_start_us;
@@ -82,8 +86,8 @@ void fl_pg_close(struct fl_pg *pg);
 /* Closes for good; the memory of *pg may go when the loop has run once more (handles are closed by it). */
 void fl_pg_release(struct fl_pg *pg);
 
-/* While idle: adds one statement to the next batch; id < FL_PG_STATEMENTS names it on this connection.
- * Strings are copied. A failure shows in send. */
+/* While idle, or within more(): adds one statement to the next batch; id < FL_PG_STATEMENTS names it on this
+ * connection. Strings are copied. A failure shows in send. */
 void fl_pg_add(struct fl_pg *pg, int id, const struct fl_pg_statement *statement,
                const struct fl_pg_param *params);
 
@@ -92,5 +96,9 @@ void fl_pg_add_command(struct fl_pg *pg, const char *sql);
 
 /* Sends what was added, with a sync behind it; the connection is busy until batch_end. */
 void fl_pg_send(struct fl_pg *pg);
+
+/* The same for a batch that is too large to be in memory at once: whenever all that was added is on its way,
+ * more() adds the next piece, in a turn of the loop of its own. At most FL_PG_BATCH pieces. */
+void fl_pg_send_pieces(struct fl_pg *pg);
 
 #endif

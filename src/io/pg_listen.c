@@ -70,7 +70,12 @@ static void on_notified(void *owner, struct fl_pg *pg, const char *payload)
 void fl_pg_listen_open(struct fl_pg_listen *listen, uv_loop_t *loop, const char *dsn, const char *name,
                        int64_t timeout_ms)
 {
-    struct fl_pg_events events = {listen, on_idle, on_result, on_batch_end, on_down, on_notified};
+    struct fl_pg_events events = {.owner = listen,
+                                  .idle = on_idle,
+                                  .result = on_result,
+                                  .batch_end = on_batch_end,
+                                  .down = on_down,
+                                  .notified = on_notified};
     fl_pg_init(&listen->pg, loop, dsn, name, timeout_ms, &events);
     uv_timer_init(loop, &listen->again);
     listen->again.data = listen;

@@ -62,7 +62,7 @@ static const struct fl_pg_statement RESOLVE = {
 /* These share one transaction, with one statement each between BEGIN and COMMIT. */
 bool fl_pg_steps_share_a_transaction(enum fl_store_group group)
 {
-    return group == FL_GROUP_COMMIT || group == FL_GROUP_DECIDE;
+    return group == FL_GROUP_COMMIT || group == FL_GROUP_COMMIT_LARGE || group == FL_GROUP_DECIDE;
 }
 
 /* ---- building a batch ---- */
@@ -166,6 +166,10 @@ static void add_one(struct fl_pg_store *store, struct fl_store_lane *lane, struc
     case FL_GROUP_COMMIT: fl_pg_commit_add(store, &lane->pg, request); break;
     case FL_GROUP_DECIDE: add_decision(store, &lane->pg, request->import); break;
     case FL_GROUP_RESOLVE: add_resolution(store, &lane->pg, request->import); break;
+    case FL_GROUP_COMMIT_LARGE:
+        lane->sent_rows = 0;
+        lane->pieces = 0;
+        break; /* the rest by fl_pg_steps_more */
     case FL_GROUP_CALL: add_call(store, &lane->pg, (const struct fl_pg_call *)request); break;
     case FL_GROUP_CLAIM_CHECK:
     case FL_GROUP_CLAIM:
@@ -183,6 +187,7 @@ void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane)
     case FL_GROUP_CLAIM: add_claims(store, lane); return;
     case FL_GROUP_CLAIM_CHECK: add_episodes(store, lane, FL_STATEMENT_CLAIM_CHECK, &CLAIM_CHECK); return;
     case FL_GROUP_COMMIT:
+    case FL_GROUP_COMMIT_LARGE:
     case FL_GROUP_DECIDE:
     case FL_GROUP_RESOLVE:
     case FL_GROUP_CALL:
@@ -192,8 +197,17 @@ void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane)
         fl_pg_add_command(&lane->pg, "BEGIN");
     for (int i = 0; i < lane->count; i++)
         add_one(store, lane, lane->requests[i]);
-    if (fl_pg_steps_share_a_transaction(lane->group))
+    if (fl_pg_steps_share_a_transaction(lane->group) && lane->group != FL_GROUP_COMMIT_LARGE)
         fl_pg_add_command(&lane->pg, "COMMIT");
+}
+
+bool fl_pg_steps_more(void *owner, struct fl_pg *pg)
+{
+    struct fl_store_lane *lane = owner;
+    if (fl_pg_commit_add_piece(lane->store, lane))
+        return true;
+    fl_pg_add_command(pg, "COMMIT");
+    return false;
 }
 
 /* ---- reading results ---- */
@@ -259,7 +273,7 @@ static void read_answer_row(struct fl_store_lane *lane, int i, const PGresult *r
     struct fl_slice status = fl_pg_text(result, 0, 0);
     struct fl_answer answer;
     read_answer(result, 0, 1, &answer);
-    if (lane->group == FL_GROUP_COMMIT) {
+    if (lane->group == FL_GROUP_COMMIT || lane->group == FL_GROUP_COMMIT_LARGE) {
         event->mark.xid = (uint64_t)fl_pg_int64(result, 0, 5);
         event->committed.answer = answer;
         event->committed.status = fl_slice_is(status, "done")    ? FL_COMMIT_DONE
@@ -290,6 +304,8 @@ void fl_pg_steps_read(void *owner, struct fl_pg *pg, int index, const PGresult *
         lane->has_error = true;
         return;
     }
+    if (lane->group == FL_GROUP_COMMIT_LARGE) /* pieces have nothing to tell */
+        index = index <= lane->pieces ? 0 : index - lane->pieces;
     if (fl_pg_steps_share_a_transaction(lane->group)) {
         if (index == lane->count + 1)
             lane->committed = strcmp(PQcmdStatus((PGresult *)result), "COMMIT") == 0;

@@ -45,17 +45,34 @@ static enum fl_store_group group_of(enum fl_action_type action)
 static enum fl_event_type answer_type(enum fl_store_group group)
 {
     static const enum fl_event_type TYPES[FL_GROUP_COUNT] = {
-        [FL_GROUP_COMMIT] = FL_EVENT_COMMITTED, [FL_GROUP_RESOLVE] = FL_EVENT_RESOLVED,
-        [FL_GROUP_DECIDE] = FL_EVENT_DECIDED,   [FL_GROUP_CLAIM_CHECK] = FL_EVENT_CLAIM_SEEN,
-        [FL_GROUP_CLAIM] = FL_EVENT_CLAIMED,    [FL_GROUP_ENSURE] = FL_EVENT_ENSURED,
-        [FL_GROUP_READ] = FL_EVENT_READ,        [FL_GROUP_CALL] = FL_EVENT_START,
+        [FL_GROUP_COMMIT] = FL_EVENT_COMMITTED,
+        [FL_GROUP_COMMIT_LARGE] = FL_EVENT_COMMITTED,
+        [FL_GROUP_RESOLVE] = FL_EVENT_RESOLVED,
+        [FL_GROUP_DECIDE] = FL_EVENT_DECIDED,
+        [FL_GROUP_CLAIM_CHECK] = FL_EVENT_CLAIM_SEEN,
+        [FL_GROUP_CLAIM] = FL_EVENT_CLAIMED,
+        [FL_GROUP_ENSURE] = FL_EVENT_ENSURED,
+        [FL_GROUP_READ] = FL_EVENT_READ,
+        [FL_GROUP_CALL] = FL_EVENT_START,
     };
     return TYPES[group];
 }
 
 static int batch_limit(enum fl_store_group group)
 {
-    return group == FL_GROUP_COMMIT ? FL_STORE_COMMIT_BATCH : group == FL_GROUP_CALL ? 1 : FL_STORE_BATCH;
+    switch (group) {
+    case FL_GROUP_COMMIT: return FL_STORE_COMMIT_BATCH;
+    case FL_GROUP_COMMIT_LARGE:
+    case FL_GROUP_CALL: return 1;
+    case FL_GROUP_RESOLVE:
+    case FL_GROUP_DECIDE:
+    case FL_GROUP_CLAIM_CHECK:
+    case FL_GROUP_CLAIM:
+    case FL_GROUP_ENSURE:
+    case FL_GROUP_READ:
+    case FL_GROUP_COUNT: break;
+    }
+    return FL_STORE_BATCH;
 }
 
 /* PROTOCOL 3: batches lock episodes in one order, so that two of them cannot deadlock. */
@@ -211,6 +228,25 @@ static void open_one_more(struct fl_pg_store *store)
     fl_pg_open(&closed->pg);
 }
 
+/* Large commits take long: one connection is left for the others, where there is more than one. */
+static bool may_send_large(const struct fl_pg_store *store)
+{
+    int busy = 0;
+    for (int i = 0; i < store->lane_count; i++)
+        busy += store->lanes[i].count > 0 && store->lanes[i].group == FL_GROUP_COMMIT_LARGE;
+    return busy == 0 || busy < store->lane_count - 1;
+}
+
+/* The most urgent kind of those that wait; FL_GROUP_COUNT = none may go now. */
+static enum fl_store_group choose_group(const struct fl_pg_store *store)
+{
+    for (int group = 0; group < FL_GROUP_COUNT; group++)
+        if (!fl_list_is_empty(&store->queues[group]) &&
+            (group != FL_GROUP_COMMIT_LARGE || may_send_large(store)))
+            return (enum fl_store_group)group;
+    return FL_GROUP_COUNT;
+}
+
 static void dispatch(uv_prepare_t *handle)
 {
     struct fl_pg_store *store = handle->data;
@@ -218,14 +254,17 @@ static void dispatch(uv_prepare_t *handle)
         struct fl_store_lane *lane = &store->lanes[i];
         if (lane->pg.state != FL_PG_IDLE)
             continue;
-        int group = 0;
-        while (fl_list_is_empty(&store->queues[group]))
-            group++;
-        take_batch(lane, (enum fl_store_group)group);
+        enum fl_store_group group = choose_group(store);
+        if (group == FL_GROUP_COUNT)
+            break;
+        take_batch(lane, group);
         store->batches++;
         store->batched += (uint64_t)lane->count;
         fl_pg_steps_add(store, lane);
-        fl_pg_send(&lane->pg);
+        if (group == FL_GROUP_COMMIT_LARGE)
+            fl_pg_send_pieces(&lane->pg);
+        else
+            fl_pg_send(&lane->pg);
     }
     if (!nothing_waits(store) || store->stays_open)
         open_one_more(store);
@@ -234,7 +273,10 @@ static void dispatch(uv_prepare_t *handle)
 static void start(void *self, struct fl_request *request)
 {
     struct fl_pg_store *store = self;
-    fl_list_append(&store->queues[group_of(request->action)], &request->link);
+    enum fl_store_group group = group_of(request->action);
+    if (group == FL_GROUP_COMMIT && fl_pg_commit_is_large(request))
+        group = FL_GROUP_COMMIT_LARGE;
+    fl_list_append(&store->queues[group], &request->link);
 }
 
 void fl_pg_store_call(struct fl_pg_store *store, struct fl_pg_call *call,
@@ -259,6 +301,7 @@ fl_status fl_pg_store_init(struct fl_pg_store *store, uv_loop_t *loop, const cha
         struct fl_pg_events events = {.owner = lane,
                                       .idle = on_idle,
                                       .result = fl_pg_steps_read,
+                                      .more = fl_pg_steps_more,
                                       .batch_end = on_batch_end,
                                       .down = on_down};
         lane->store = store;

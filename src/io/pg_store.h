@@ -14,10 +14,16 @@
 #include "io/pg.h"
 #include "io/pg_param.h"
 
-enum { FL_STORE_BATCH = 32, FL_STORE_COMMIT_BATCH = 8, FL_STORE_CONNECTIONS = 64 };
+enum {
+    FL_STORE_BATCH = 32,
+    FL_STORE_COMMIT_BATCH = 8,
+    FL_STORE_CONNECTIONS = 64,
+    FL_STORE_PIECE_BYTES = 1024 * 1024, /* of a document: what is larger goes in pieces, and alone */
+};
 
 enum fl_store_group { /* in the order in which a free connection serves them: what ends work goes first */
                       FL_GROUP_COMMIT,
+                      FL_GROUP_COMMIT_LARGE, /* in pieces; never by the last free connection */
                       FL_GROUP_RESOLVE,
                       FL_GROUP_DECIDE,
                       FL_GROUP_CLAIM_CHECK,
@@ -71,6 +77,8 @@ struct fl_store_lane {
     struct fl_request *requests[FL_STORE_BATCH];
     struct fl_event events[FL_STORE_BATCH];
     int count;
+    size_t sent_rows; /* of a document that goes in pieces */
+    int pieces;
     bool committed; /* the tag of the batch's COMMIT was COMMIT */
     bool has_error; /* a statement was refused: err says why */
     struct fl_err err;
@@ -123,10 +131,18 @@ void fl_pg_store_free(struct fl_pg_store *store);
  * (fl_pg_events); and tells whether a group's batch is one call each in a shared transaction. */
 void fl_pg_steps_add(struct fl_pg_store *store, struct fl_store_lane *lane);
 void fl_pg_steps_read(void *lane, struct fl_pg *pg, int index, const PGresult *result);
+/* The next piece of a batch of FL_GROUP_COMMIT_LARGE: see fl_pg_events.more. */
+bool fl_pg_steps_more(void *lane, struct fl_pg *pg);
 bool fl_pg_steps_share_a_transaction(enum fl_store_group group);
 
 /* pg_commit.c: the statement of one commit. */
 void fl_pg_commit_add(struct fl_pg_store *store, struct fl_pg *pg, const struct fl_request *request);
+
+/* Does the document of this commit go in pieces? */
+bool fl_pg_commit_is_large(const struct fl_request *request);
+/* Adds the next piece of a large commit, or the commit itself, to a transaction that is open: then returns
+ * false. */
+bool fl_pg_commit_add_piece(struct fl_pg_store *store, struct fl_store_lane *lane);
 
 /* Ids of the statements, one number space per connection. */
 enum {
@@ -149,6 +165,8 @@ enum {
     FL_STATEMENT_COMMIT_CHAPTERS,
     FL_STATEMENT_COMMIT_TRANSCRIPT,
     FL_STATEMENT_COMMIT_DELETE,
+    FL_STATEMENT_STAGE,
+    FL_STATEMENT_COMMIT_STAGED,
 };
 
 #endif

@@ -124,14 +124,14 @@ static fl_status read_chapter(struct fl_json_rows *rows, const struct fl_json *c
     return fl_document_add_chapter(rows->doc, &row, rows->err);
 }
 
-bool fl_chapters_json_sniff(const struct fl_json *root)
+fl_status fl_chapters_json_sniff(const struct fl_json_text *json, bool *found, struct fl_err *err)
 {
-    return fl_json_get(root, ROOT_NAMES[ROOT_CHAPTERS]) != NULL;
+    return fl_json_rows_sniff(json, ROOT_NAMES[ROOT_CHAPTERS], found, err);
 }
 
 fl_status fl_chapters_json_parse(struct fl_json_text *json, struct fl_document *doc, struct fl_err *err)
 {
-    const struct fl_json *found[ROOT_MEMBERS];
+    size_t found[ROOT_MEMBERS];
     struct fl_json_rows rows = {
         .json = json,
         .doc = doc,
@@ -142,7 +142,7 @@ fl_status fl_chapters_json_parse(struct fl_json_text *json, struct fl_document *
     if (status != FL_OK)
         return status;
     if (!found[ROOT_VERSION])
-        fl_document_warn(doc, fl_json_line(json, json->root), "missing-version",
+        fl_document_warn(doc, fl_json_line_at(json, fl_json_root_at(json)), "missing-version",
                          "the document does not say its \"version\"; it is read as version 1.2");
     return fl_json_rows_each(&rows, found[ROOT_CHAPTERS], read_chapter);
 }

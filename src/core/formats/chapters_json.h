@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "fenceline/document.h"
 
-/* Is the root of this JSON an object with "chapters"? */
-bool fl_chapters_json_sniff(const struct fl_json *root);
+/* *found: is the root of this JSON an object with "chapters"? FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_chapters_json_sniff(const struct fl_json_text *json, bool *found, struct fl_err *err);
 
 /* Appends the rows of json to *doc, which was initialised for this format and is not finished here. All texts
  * are copied to doc->arena: json may be released at once. What is dropped or repaired becomes a warning.

@@ -13,8 +13,8 @@ enum { FL_JSON_UNKNOWN_NAMES_KEPT = 20 };
 struct fl_json_members {
     const char *const *names;
     size_t count;
-    const char *owner; /* "chapter": as warnings and errors call the object */
-    const char *unknown[FL_JSON_UNKNOWN_NAMES_KEPT];
+    const char *owner;                            /* "chapter": as warnings and errors call the object */
+    uint64_t unknown[FL_JSON_UNKNOWN_NAMES_KEPT]; /* their hashes: no name is kept, so none needs memory */
     size_t unknown_count;
     bool unknown_more;
 };
@@ -35,13 +35,18 @@ struct fl_json_times {
 /* Reads one element of the list, which is an object. */
 typedef fl_status fl_json_row_reader(struct fl_json_rows *rows, const struct fl_json *object);
 
-/* Sorts the root's members into found[rows->root.count]. FL_INVALID unless it is an object whose member
- * number `list` is an array that is not empty. */
-FL_CHECKED fl_status fl_json_rows_open(struct fl_json_rows *rows, const struct fl_json **found, size_t list);
+/* *found: is there a member of that name in the root of a JSON text? FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_rows_sniff(const struct fl_json_text *json, const char *name, bool *found,
+                                        struct fl_err *err);
 
-/* Hands the elements of the list to read, in order, until one fails. FL_INVALID at one that is no object. */
-FL_CHECKED fl_status fl_json_rows_each(struct fl_json_rows *rows, const struct fl_json *list,
-                                       fl_json_row_reader *read);
+/* Sorts the root's members into found[rows->root.count]: the offsets of their values, 0 = there is none.
+ * FL_INVALID unless the root is an object whose member number `list` is an array that is not empty;
+ * FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_rows_open(struct fl_json_rows *rows, size_t *found, size_t list);
+
+/* Hands the elements of the list at that offset to read, in order, until one fails; each is a tree that is
+ * gone when read returns. FL_INVALID at one that is no object; FL_NO_MEMORY. */
+FL_CHECKED fl_status fl_json_rows_each(struct fl_json_rows *rows, size_t list, fl_json_row_reader *read);
 
 /* Sorts the members of a row into found[rows->row.count], in the order of the names: NULL where there is none
  * or where it is null. Of members of the same name the first counts; the others, and unknown members, are

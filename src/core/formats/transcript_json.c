@@ -63,14 +63,14 @@ static fl_status read_segment(struct fl_json_rows *rows, const struct fl_json *s
     return fl_document_add_segment(rows->doc, &row, rows->err);
 }
 
-bool fl_transcript_json_sniff(const struct fl_json *root)
+fl_status fl_transcript_json_sniff(const struct fl_json_text *json, bool *found, struct fl_err *err)
 {
-    return fl_json_get(root, ROOT_NAMES[ROOT_SEGMENTS]) != NULL;
+    return fl_json_rows_sniff(json, ROOT_NAMES[ROOT_SEGMENTS], found, err);
 }
 
 fl_status fl_transcript_json_parse(struct fl_json_text *json, struct fl_document *doc, struct fl_err *err)
 {
-    const struct fl_json *found[ROOT_MEMBERS];
+    size_t found[ROOT_MEMBERS];
     struct fl_json_rows rows = {
         .json = json,
         .doc = doc,
