@@ -59,7 +59,7 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/integration/%,$(wildcard te
 SIM         := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/main.c tests/sim/test_sim.c,$(wildcard tests/sim/*.c)))
 CHAOS       := $(patsubst %.c,$(B)/%.o,$(filter-out tests/chaos/test_%.c tests/chaos/checker.c tests/chaos/leases.c \
                                                       tests/chaos/clock.c, \
-                                                      $(wildcard tests/chaos/*.c tests/browser/*.c)))
+                                                      $(wildcard tests/chaos/*.c)))
 FUZZ        := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/libfuzzer.c tests/fuzz/test_%,$(wildcard tests/fuzz/*.c)))
 FUZZ_NAMES  := $(shell sed -n 's/^    X(\([a-z_]*\)).*/\1/p' tests/fuzz/fuzz.h)
 CONTRACT    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/contract/test_%,$(wildcard tests/contract/*.c)))
@@ -215,7 +215,7 @@ programs: $(B)/fenceline $(UNIT) $(INTEGRATION) $(B)/sim/test_sim $(B)/contract/
 
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(MANUAL:.o=.d) $(patsubst %.c,$(B)/%.d,$(wildcard tests/unit/*.c tests/integration/*.c tests/lib/*.c tests/sim/*.c tests/contract/*.c tests/faults/*.c tests/fuzz/*.c \
-                                                             tests/chaos/*.c))
+                                                             tests/chaos/*.c tests/browser/*.c tools/manual/*.c))
 
 # ---- trying ----
 
