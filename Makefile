@@ -238,7 +238,7 @@ TEST_BUILDS = $(MAKE) --no-print-directory $(PARALLEL) VARIANT=test programs && 
     $(MAKE) --no-print-directory $(PARALLEL) VARIANT=tsan build/tsan/fenceline
 
 # These take longest, and should not begin when all others have ended.
-LONG := $(patsubst %,build/test/integration/test_%,worker_faults bad_servers queue_faults race lost_replies)
+LONG := $(patsubst %,build/test/integration/test_%,worker_faults bad_servers queue_faults race bad_input http lost_replies)
 
 check: ## all tests, as CI runs them; ends with "N passed, N failed"
 	@tools/setup check

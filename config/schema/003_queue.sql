@@ -203,21 +203,29 @@ BEGIN
 END $$;
 
 -- A worker begins jobs: the open ones among them, with all that it needs. What is not returned is decided or gone.
--- One with deaths > 0 is not begun yet: that takes begin_suspect.
+-- One with deaths > 0 is not begun yet: that takes begin_suspect. From rank on: PROTOCOL 1, the read.
 CREATE FUNCTION fenceline.begin_jobs(ids bigint[], my_worker text)
 RETURNS TABLE (id bigint, episode text, kind text, mode text, if_version bigint, source text, body bytea, format text,
-               strict boolean, repair boolean, attempts integer, deaths smallint, waited_ms bigint) LANGUAGE plpgsql AS $$
+               strict boolean, repair boolean, attempts integer, deaths smallint, waited_ms bigint, rank bigint,
+               version bigint, fence bigint, document_version bigint, document_rank bigint, document_deleted boolean)
+LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     RETURN QUERY
-    UPDATE fenceline.jobs j
-       SET worker = my_worker, started_at = clock_timestamp(),
-           attempts = j.attempts + CASE WHEN j.deaths = 0 THEN 1 ELSE 0 END
-      FROM unnest(ids) u (id)
-     WHERE j.job_id = u.id AND j.outcome IS NULL
- RETURNING j.job_id, j.episode_id, j.kind, j.mode, j.if_version, j.source, j.body, j.format, j.strict, j.repair,
-           j.attempts, j.deaths,
-           (extract(epoch FROM j.started_at - greatest(j.created_at, j.not_before)) * 1000)::bigint;
+    WITH begun AS (
+        UPDATE fenceline.jobs j
+           SET worker = my_worker, started_at = clock_timestamp(),
+               attempts = j.attempts + CASE WHEN j.deaths = 0 THEN 1 ELSE 0 END
+          FROM unnest(ids) u (id)
+         WHERE j.job_id = u.id AND j.outcome IS NULL
+     RETURNING j.*)
+    SELECT b.job_id, b.episode_id, b.kind, b.mode, b.if_version, b.source, b.body, b.format, b."strict", b.repair,
+           b.attempts, b.deaths,
+           (extract(epoch FROM b.started_at - greatest(b.created_at, b.not_before)) * 1000)::bigint,
+           coalesce(b.rank, b.job_id), e.version, e.fence, d.version, d.rank, d.deleted
+      FROM begun b
+      LEFT JOIN fenceline.episodes e ON e.episode_id = b.episode_id
+      LEFT JOIN fenceline.documents d ON d.episode_id = b.episode_id AND d.kind = b.kind;
 END $$;
 
 -- A session plans each statement at its first use, and that takes ten times as long as an import. A worker's session calls

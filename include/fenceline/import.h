@@ -136,6 +136,15 @@ enum fl_resolve_status {
     FL_RESOLVED_RUNNING, /* its backend was told to end: ask again */
 };
 
+/* What step 1 of the protocol reads, in one snapshot. */
+struct fl_reading {
+    bool job_found, episode_found, document_found, document_deleted;
+    struct fl_answer answer; /* outcome FL_OUTCOME_OPEN = undecided */
+    struct fl_version version;
+    struct fl_fence fence;
+    int64_t document_version, document_rank, rank;
+};
+
 /* One answer or occurrence. `status` FL_OK means that the union member of `type` is valid; FL_LOST that the
  * operation may or may not have taken effect; anything else that it had none, with the reason in err
  * (borrowed, may be NULL). now_ms is CLOCK_BOOTTIME, random fresh at every event. */
@@ -148,13 +157,7 @@ struct fl_event {
     uint64_t random[2];
     uint64_t progress; /* anything that grows while the work moves */
     union {
-        struct {
-            bool job_found, episode_found, document_found, document_deleted;
-            struct fl_answer answer; /* outcome FL_OUTCOME_OPEN = undecided */
-            struct fl_version version;
-            struct fl_fence fence;
-            int64_t document_version, document_rank, rank;
-        } read;
+        struct fl_reading read;
         struct {
             bool granted;
             struct fl_token token;  /* granted */

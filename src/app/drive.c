@@ -160,6 +160,13 @@ static bool perform(struct fl_drive *drive, const struct fl_action *action, stru
         send(drive, action, &drive->renewal, on_renewal);
         return false;
     case FL_ACTION_READ:
+        if (!drive->is_known)
+            break;
+        drive->is_known = false;
+        fl_fail_point("after", ACTION_NAMES[action->type]);
+        *answer =
+            (struct fl_event){.type = FL_EVENT_READ, .op = action->op, .status = FL_OK, .read = drive->known};
+        return true;
     case FL_ACTION_ENSURE:
     case FL_ACTION_LEASE:
     case FL_ACTION_LEASE_CHECK:

@@ -54,7 +54,9 @@ struct fl_drive {
     int64_t progress_ms; /* and when the last one was */
     uint32_t renewals_in_flight;
     int64_t started_ms;
-    bool is_parked;                       /* waits for another holder's lease, or then for fl_drive_resume */
+    struct fl_reading known; /* valid if is_known: the first read has been done, and is not sent */
+    bool is_known;           /* set by the caller before fl_drive_start; over with that read */
+    bool is_parked;          /* waits for another holder's lease, or then for fl_drive_resume */
     void (*done)(struct fl_drive *drive); /* the import is DONE and nothing of it is in flight */
 };
 

@@ -272,6 +272,8 @@ static void on_begun(void *owner, const struct fl_begun_job *job)
     run->attempts = job->attempts;
     run->deaths = job->deaths;
     run->waited_ms = job->waited_ms;
+    run->drive.known = job->reading;
+    run->drive.is_known = job->deaths == 0; /* a suspect waits, and reads then */
     run->job = (struct fl_import_job){
         .job_id = job->job_id, .kind = job->kind, .mode = job->mode, .if_version = job->if_version};
     run->source = (struct fl_source){.root = runs->settings->source_root,

@@ -29,17 +29,35 @@ static void put_ids(struct fl_pg_params *params, const int64_t *ids, size_t coun
 /* ---- begin ---- */
 
 static const Oid BEGIN_TYPES[] = {FL_OID_INT8_ARRAY, FL_OID_TEXT};
-static const struct fl_pg_statement BEGIN = {"fl_begin",
-                                             "SELECT id, episode, kind, mode, if_version, source, body, "
-                                             "format, strict, repair, attempts, deaths, waited_ms"
-                                             "  FROM fenceline.begin_jobs($1, $2)",
-                                             2, BEGIN_TYPES};
+static const struct fl_pg_statement BEGIN = {
+    "fl_begin",
+    "SELECT id, episode, kind, mode, if_version, source, body, "
+    "format, strict, repair, attempts, deaths, waited_ms, rank, version, "
+    "fence, document_version, document_rank, document_deleted"
+    "  FROM fenceline.begin_jobs($1, $2)",
+    2, BEGIN_TYPES};
 
 static void bind_begin(const struct fl_pg_call *call, struct fl_pg_params *params)
 {
     const struct fl_queue_begin *begin = (const struct fl_queue_begin *)call;
     put_ids(params, begin->ids, begin->count);
     fl_pg_params_text(params, begin->worker);
+}
+
+/* Of an open job; six columns from `first`. */
+static struct fl_reading read_reading(const PGresult *result, int row, int first)
+{
+    return (struct fl_reading){
+        .job_found = true,
+        .rank = fl_pg_int64(result, row, first),
+        .episode_found = !PQgetisnull(result, row, first + 1),
+        .version = {fl_pg_int64(result, row, first + 1)},
+        .fence = {fl_pg_int64(result, row, first + 2)},
+        .document_found = !PQgetisnull(result, row, first + 3),
+        .document_version = fl_pg_int64(result, row, first + 3),
+        .document_rank = fl_pg_int64(result, row, first + 4),
+        .document_deleted = fl_pg_bool(result, row, first + 5),
+    };
 }
 
 static void read_begin(struct fl_pg_call *call, const PGresult *result)
@@ -59,6 +77,7 @@ static void read_begin(struct fl_pg_call *call, const PGresult *result)
             .attempts = fl_pg_int64(result, row, 10),
             .deaths = fl_pg_int64(result, row, 11),
             .waited_ms = fl_pg_int64(result, row, 12),
+            .reading = read_reading(result, row, 13),
         };
         bool known = fl_mode_from_name(fl_pg_text(result, row, 3), &job.mode);
         FL_ASSERT(known && job.kind != FL_KIND_NONE); /* constraints of the table */

@@ -21,9 +21,10 @@ struct fl_begun_job {
     int64_t if_version;
     enum fl_format format; /* FL_FORMAT_NONE = by content */
     bool strict, repair;
-    int64_t attempts;  /* this one included */
-    int64_t deaths;    /* above 0: a suspect, which is not begun yet */
-    int64_t waited_ms; /* since it was due */
+    int64_t attempts;          /* this one included */
+    int64_t deaths;            /* above 0: a suspect, which is not begun yet */
+    int64_t waited_ms;         /* since it was due */
+    struct fl_reading reading; /* step 1 of the protocol, in the same statement */
 };
 
 enum { FL_BEGIN_LIMIT = 256 };

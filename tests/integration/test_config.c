@@ -276,7 +276,8 @@ static void test_reload_password(void **state)
     process_wait_for_output(worker, "16 slots", 20000);
     free(files_write_text(fenceline.folder, "secret", "two\n"));
     process_signal(worker, SIGHUP);
-    process_wait_for_output(worker, "another redis.url, postgres.dsn or password needs a restart", 20000);
+    process_wait_for_output(
+        worker, "another redis.url, postgres.dsn, password or http.listen needs a restart", 20000);
     assert_int_equal(unlink(secret), 0);
     process_signal(worker, SIGHUP);
     process_wait_for_output(worker, "settings not read again: postgres.password_file: cannot open", 20000);
