@@ -33,7 +33,8 @@ static struct fl_slice text_from(const struct fl_json_scan *scan, size_t offset)
  * needs only to see that there is one. NULL without memory. */
 static char *blank_long_numbers(const struct fl_json_scan *scan, struct fl_slice part)
 {
-    char *copy = malloc(part.len), *begin = copy - (part.ptr - scan->text.ptr);
+    size_t skipped = (size_t)(part.ptr - scan->text.ptr);
+    char *copy = malloc(part.len);
     if (!copy)
         return NULL;
     memcpy(copy, part.ptr, part.len);
@@ -41,8 +42,8 @@ static char *blank_long_numbers(const struct fl_json_scan *scan, struct fl_slice
         size_t length = fl_json_scan_number_bytes(text_from(scan, scan->offsets[i]));
         if (length <= CJSON_NUMBER_BYTES)
             continue;
-        memset(begin + scan->offsets[i], ' ', length);
-        begin[scan->offsets[i]] = '0';
+        memset(copy + scan->offsets[i] - skipped, ' ', length);
+        copy[scan->offsets[i] - skipped] = '0';
     }
     return copy;
 }
