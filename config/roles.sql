@@ -127,7 +127,6 @@ REVOKE ALL ON FUNCTION
     fenceline.be_durable,
     fenceline.find_request,
     fenceline.enter_commit,
-    fenceline.finish_commit,
     fenceline.plan_rewrite,
     fenceline.update_chapters,
     fenceline.update_segments,

@@ -1,14 +1,21 @@
 -- Tables. Rows of documents are written only by the functions in 002, inside the transaction of a commit.
 
+-- What one value may be stands in a domain, and is checked where that value is set. A CHECK of the table would be read
+-- and evaluated anew by each UPDATE of the row, whatever it sets; those that compare two columns have to be.
+CREATE DOMAIN fenceline.episode_id AS text COLLATE "C" CHECK (octet_length(VALUE) BETWEEN 1 AND 255);
+CREATE DOMAIN fenceline.kind AS text CHECK (VALUE IN ('chapters', 'transcript'));
+CREATE DOMAIN fenceline.mode AS text CHECK (VALUE IN ('create', 'replace', 'if-version', 'delete'));
+CREATE DOMAIN fenceline.outcome AS text CHECK (
+    VALUE IN ('imported', 'unchanged', 'rejected', 'superseded', 'deleted', 'invalid', 'failed', 'cancelled'));
+
 CREATE TABLE fenceline.episodes (
-    episode_id text COLLATE "C" PRIMARY KEY,
+    episode_id fenceline.episode_id PRIMARY KEY,
     version    bigint NOT NULL DEFAULT 0,
     fence      bigint NOT NULL DEFAULT 0,
     nonce      text,
     holder     text,
     job_id     bigint,
     claimed_at timestamptz,
-    CHECK (octet_length(episode_id) BETWEEN 1 AND 255),
     CHECK (version >= 0 AND fence >= version)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE fenceline.episodes IS
@@ -23,9 +30,9 @@ COMMENT ON COLUMN fenceline.episodes.claimed_at IS 'when';
 CREATE TABLE fenceline.jobs (
     job_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     rank        bigint,
-    episode_id  text COLLATE "C" NOT NULL,
-    kind        text NOT NULL,
-    mode        text NOT NULL DEFAULT 'create',
+    episode_id  fenceline.episode_id NOT NULL,
+    kind        fenceline.kind NOT NULL,
+    mode        fenceline.mode NOT NULL DEFAULT 'create',
     if_version  bigint,
     source      text,
     body        bytea,
@@ -36,7 +43,7 @@ CREATE TABLE fenceline.jobs (
     last_error  text,
     worker      text,
     request     uuid,
-    outcome     text,
+    outcome     fenceline.outcome,
     message     text,
     version     bigint,
     row_count   integer,
@@ -45,12 +52,7 @@ CREATE TABLE fenceline.jobs (
     claim_ms    integer,
     load_ms     integer,
     finished_at timestamptz,
-    CHECK (octet_length(episode_id) BETWEEN 1 AND 255),
-    CHECK (kind IN ('chapters', 'transcript')),
-    CHECK (mode IN ('create', 'replace', 'if-version', 'delete')),
     CHECK ((mode = 'if-version') = (if_version IS NOT NULL) AND if_version >= 0),
-    CHECK (outcome IN ('imported', 'unchanged', 'rejected', 'superseded', 'deleted', 'invalid', 'failed',
-                       'cancelled')),
     CHECK ((outcome IS NULL) = (finished_at IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX jobs_by_episode ON fenceline.jobs (episode_id, job_id);
@@ -85,7 +87,7 @@ COMMENT ON COLUMN fenceline.lost_claims.lost_to IS 'token of the claim that came
 
 CREATE TABLE fenceline.documents (
     episode_id  text COLLATE "C" NOT NULL,
-    kind        text NOT NULL,
+    kind        fenceline.kind NOT NULL,
     version     bigint NOT NULL,
     job_id      bigint NOT NULL,
     rank        bigint NOT NULL,
@@ -97,8 +99,7 @@ CREATE TABLE fenceline.documents (
     imported_at timestamptz NOT NULL,
     warnings    jsonb NOT NULL DEFAULT '[]',
     blocks      bytea,
-    PRIMARY KEY (episode_id, kind),
-    CHECK (kind IN ('chapters', 'transcript'))
+    PRIMARY KEY (episode_id, kind)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE fenceline.documents IS 'What is imported now. A deleted document keeps its row, and with it its rank';
 COMMENT ON COLUMN fenceline.documents.version IS 'fencing token of the commit that wrote it';

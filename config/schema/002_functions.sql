@@ -118,31 +118,39 @@ CREATE FUNCTION fenceline.job_answer(id bigint, status text) RETURNS fenceline.a
     SELECT status, outcome, message, version, row_count, NULL::bigint FROM fenceline.jobs WHERE job_id = id
 $$;
 
--- PROTOCOL 5 a to c: lock the episode under the claim, decide from current rows, write the outcome once.
--- status done with outcome imported or deleted: the caller writes the rows (5d). Nothing is written before the
--- outcome, so that no answer needs a rollback and several commits can share a transaction.
+-- PROTOCOL 5, all but the rows of the document: lock the episode under the claim, decide from current rows, write the
+-- outcome once, and with imported or deleted the document's row and the episode's version. doc_format null: to delete.
+-- old_rows: for an outcome that writes, how many rows are stored, whose digests are old_blocks; null = there is nothing
+-- to write. Nothing is written before the outcome, so that no answer needs a rollback and several commits can share a transaction.
 CREATE FUNCTION fenceline.enter_commit(
     id bigint, tok bigint, ver bigint, my_nonce text, times_ms bigint[], doc_kind text, doc_sha256 bytea,
-    doc_rows integer
-) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
+    doc_rows integer, doc_format text, doc_warnings jsonb, doc_blocks bytea, OUT answer fenceline.answer,
+    OUT old_rows integer, OUT old_blocks bytea
+) LANGUAGE plpgsql AS $$
 DECLARE
-    j fenceline.jobs;
+    j record;
     d fenceline.documents;
     a fenceline.answer;
+    decided_at timestamptz;
 BEGIN
-    SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
-    PERFORM FROM fenceline.episodes
-      WHERE episode_id = j.episode_id AND version = ver AND fence = tok AND nonce = my_nonce
-        FOR NO KEY UPDATE;
-    IF NOT FOUND OR j.kind <> doc_kind THEN
-        a.status := 'stale';
-        RETURN a;
+    -- What is read of the job never changes; the episode's row is the newest there is, and locked.
+    SELECT k.episode_id, k.kind, k.mode, coalesce(k.rank, k.job_id) AS rank, k.source INTO j
+      FROM fenceline.jobs k JOIN fenceline.episodes e ON e.episode_id = k.episode_id
+     WHERE k.job_id = id AND k.kind = doc_kind AND (k.mode = 'delete') = (doc_format IS NULL)
+       AND e.version = ver AND e.fence = tok AND e.nonce = my_nonce
+       FOR NO KEY UPDATE OF e;
+    IF NOT FOUND THEN
+        answer.status := 'stale';
+        RETURN;
     END IF;
     SELECT * INTO d FROM fenceline.documents WHERE episode_id = j.episode_id AND kind = j.kind;
-    SELECT v.outcome, v.message INTO a.outcome, a.message FROM fenceline.judge(j, d) v;
+    IF FOUND OR j.mode = 'if-version' THEN
+        SELECT v.outcome, v.message INTO a.outcome, a.message
+          FROM fenceline.jobs k, fenceline.judge(k, d) v WHERE k.job_id = id;
+        a.version := d.version;
+        a.row_count := d.row_count;
+    END IF;
     a.status := 'done';
-    a.version := d.version;
-    a.row_count := d.row_count;
     a.xid := pg_current_xact_id()::text::bigint;
     IF a.outcome IS NULL AND j.mode = 'delete' THEN
         a.outcome := CASE WHEN d.deleted IS FALSE THEN 'deleted' ELSE 'unchanged' END;
@@ -150,44 +158,39 @@ BEGIN
         a.outcome := CASE WHEN d.deleted IS FALSE AND d.sha256 = doc_sha256 THEN 'unchanged' ELSE 'imported' END;
     END IF;
     IF a.outcome IN ('imported', 'deleted') THEN
+        old_rows := CASE WHEN d.deleted IS FALSE THEN d.row_count ELSE 0 END;
+        old_blocks := d.blocks || ''; -- out of TOAST once, not for each block
         a.version := tok;
         a.row_count := doc_rows;
     END IF;
+    decided_at := clock_timestamp();
     UPDATE fenceline.jobs
        SET outcome = a.outcome, message = a.message, version = a.version, row_count = a.row_count,
            token = tok, lease_ms = times_ms[1], claim_ms = times_ms[2], load_ms = times_ms[3],
-           finished_at = clock_timestamp()
+           finished_at = decided_at
      WHERE job_id = id AND outcome IS NULL;
     IF NOT FOUND THEN
-        RETURN fenceline.job_answer(id, 'decided');
+        answer := fenceline.job_answer(id, 'decided');
+        old_rows := NULL;
+        RETURN;
     END IF;
-    IF a.outcome = 'unchanged' THEN
+    answer := a;
+    IF old_rows IS NOT NULL THEN
+        INSERT INTO fenceline.documents AS o (episode_id, kind, version, job_id, rank, deleted, row_count, sha256,
+                                              format, source, imported_at, warnings, blocks)
+        VALUES (j.episode_id, j.kind, tok, id, j.rank, j.mode = 'delete', doc_rows, doc_sha256, doc_format, j.source,
+                decided_at, doc_warnings, doc_blocks)
+            ON CONFLICT (episode_id, kind) DO UPDATE
+           SET version = excluded.version, job_id = excluded.job_id, rank = excluded.rank,
+               deleted = excluded.deleted, row_count = excluded.row_count, sha256 = excluded.sha256,
+               format = excluded.format, source = excluded.source, imported_at = excluded.imported_at,
+               warnings = excluded.warnings, blocks = excluded.blocks;
+        UPDATE fenceline.episodes SET version = tok WHERE episode_id = j.episode_id;
+    ELSIF a.outcome = 'unchanged' THEN
         -- The content is this job's too: an older job must not replace it later (tests/model/rank.pml).
-        UPDATE fenceline.documents SET rank = coalesce(j.rank, id)
-         WHERE episode_id = j.episode_id AND kind = j.kind AND rank < coalesce(j.rank, id);
+        UPDATE fenceline.documents SET rank = j.rank
+         WHERE episode_id = j.episode_id AND kind = j.kind AND rank < j.rank;
     END IF;
-    RETURN a;
-END $$;
-
--- PROTOCOL 5 d, what both kinds share: the document's row and the episode's version.
-CREATE FUNCTION fenceline.finish_commit(
-    id bigint, tok bigint, doc_deleted boolean, doc_rows integer, doc_sha256 bytea, doc_format text,
-    doc_warnings jsonb, doc_blocks bytea DEFAULT NULL
-) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    j fenceline.jobs;
-BEGIN
-    SELECT * INTO j FROM fenceline.jobs WHERE job_id = id;
-    INSERT INTO fenceline.documents AS d (episode_id, kind, version, job_id, rank, deleted, row_count, sha256,
-                                          format, source, imported_at, warnings, blocks)
-    VALUES (j.episode_id, j.kind, tok, id, coalesce(j.rank, id), doc_deleted, doc_rows, doc_sha256, doc_format,
-            j.source, j.finished_at, doc_warnings, doc_blocks)
-        ON CONFLICT (episode_id, kind) DO UPDATE
-       SET version = excluded.version, job_id = excluded.job_id, rank = excluded.rank, deleted = excluded.deleted,
-           row_count = excluded.row_count, sha256 = excluded.sha256, format = excluded.format,
-           source = excluded.source, imported_at = excluded.imported_at, warnings = excluded.warnings,
-           blocks = excluded.blocks;
-    UPDATE fenceline.episodes SET version = tok WHERE episode_id = j.episode_id;
 END $$;
 
 -- What a commit has to do to the rows that are stored, under the lock of the episode. A document has a digest of 16
@@ -196,16 +199,14 @@ END $$;
 -- on is written anew. Without digests, or with too few of them, every block differs. kept: rows that stay; differing:
 -- blocks among them to compare.
 CREATE FUNCTION fenceline.plan_rewrite(
-    episode text, doc_kind text, new_rows integer, new_blocks bytea, OUT old_rows integer, OUT kept integer,
-    OUT differing integer[]
-) LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    old_blocks bytea;
+    old_rows integer, old_blocks bytea, new_rows integer, new_blocks bytea, OUT kept integer, OUT differing integer[]
+) LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    SELECT CASE WHEN deleted THEN 0 ELSE row_count END, blocks || '' INTO old_rows, old_blocks
-      FROM fenceline.documents WHERE episode_id = episode AND kind = doc_kind;
-    old_rows := coalesce(old_rows, 0);
     kept := least(old_rows, new_rows);
+    differing := '{}';
+    IF kept = 0 THEN
+        RETURN;
+    END IF;
     SELECT array_agg(b) INTO differing
       FROM generate_series(0, (kept + 15) / 16 - 1) b
      WHERE (substr(old_blocks, b * 16 + 1, 16) = substr(new_blocks, b * 16 + 1, 16)
@@ -304,21 +305,20 @@ CREATE FUNCTION fenceline.commit_chapters(
     locations text[], doc_blocks bytea DEFAULT NULL
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'chapters', doc_sha256,
-                                                 cardinality(starts));
+    doc_rows integer := cardinality(starts);
+    c record := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'chapters', doc_sha256, doc_rows, doc_format,
+                                       doc_warnings, doc_blocks);
     p record;
 BEGIN
-    IF a.status = 'done' AND a.outcome = 'imported' THEN
-        p := fenceline.plan_rewrite(episode, 'chapters', cardinality(starts), doc_blocks);
-        IF p.old_rows > p.kept THEN
+    IF c.old_rows IS NOT NULL THEN
+        p := fenceline.plan_rewrite(c.old_rows, c.old_blocks, doc_rows, doc_blocks);
+        IF c.old_rows > p.kept THEN
             DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
         END IF;
         PERFORM fenceline.write_chapters(episode, 0, p.kept, p.differing, starts, ends, titles, urls, imgs, tocs,
                                          locations);
-        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
-                                        doc_blocks);
     END IF;
-    RETURN a;
+    RETURN c.answer;
 END $$;
 
 CREATE FUNCTION fenceline.commit_transcript(
@@ -328,20 +328,19 @@ CREATE FUNCTION fenceline.commit_transcript(
     doc_blocks bytea DEFAULT NULL
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'transcript', doc_sha256,
-                                                 cardinality(starts));
+    doc_rows integer := cardinality(starts);
+    c record := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, 'transcript', doc_sha256, doc_rows, doc_format,
+                                       doc_warnings, doc_blocks);
     p record;
 BEGIN
-    IF a.status = 'done' AND a.outcome = 'imported' THEN
-        p := fenceline.plan_rewrite(episode, 'transcript', cardinality(starts), doc_blocks);
-        IF p.old_rows > p.kept THEN
+    IF c.old_rows IS NOT NULL THEN
+        p := fenceline.plan_rewrite(c.old_rows, c.old_blocks, doc_rows, doc_blocks);
+        IF c.old_rows > p.kept THEN
             DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
         END IF;
         PERFORM fenceline.write_segments(episode, 0, p.kept, p.differing, starts, ends, speakers, bodies);
-        PERFORM fenceline.finish_commit(id, tok, false, cardinality(starts), doc_sha256, doc_format, doc_warnings,
-                                        doc_blocks);
     END IF;
-    RETURN a;
+    RETURN c.answer;
 END $$;
 
 -- A large document comes in pieces, so that neither its sender nor Postgres has it whole in memory, and before the
@@ -362,16 +361,17 @@ CREATE FUNCTION fenceline.commit_staged(
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
     me xid8 := pg_current_xact_id();
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, doc_sha256, doc_rows);
+    c record := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, doc_sha256, doc_rows, doc_format,
+                                       doc_warnings, doc_blocks);
     p record;
     s fenceline.staged_rows;
     next_row integer := 0;
 BEGIN
-    IF a.status = 'done' AND a.outcome = 'imported' THEN
-        p := fenceline.plan_rewrite(episode, doc_kind, doc_rows, doc_blocks);
-        IF p.old_rows > p.kept AND doc_kind = 'chapters' THEN
+    IF c.old_rows IS NOT NULL THEN
+        p := fenceline.plan_rewrite(c.old_rows, c.old_blocks, doc_rows, doc_blocks);
+        IF c.old_rows > p.kept AND doc_kind = 'chapters' THEN
             DELETE FROM fenceline.chapters WHERE episode_id = episode AND order_index >= p.kept;
-        ELSIF p.old_rows > p.kept THEN
+        ELSIF c.old_rows > p.kept THEN
             DELETE FROM fenceline.transcript_segments WHERE episode_id = episode AND order_index >= p.kept;
         END IF;
         FOR s IN SELECT * FROM fenceline.staged_rows WHERE xid = me AND job_id = id ORDER BY base LOOP
@@ -389,27 +389,23 @@ BEGIN
         IF next_row <> doc_rows THEN
             RAISE EXCEPTION 'job %: % rows were staged instead of %', id, next_row, doc_rows;
         END IF;
-        PERFORM fenceline.finish_commit(id, tok, false, doc_rows, doc_sha256, doc_format, doc_warnings, doc_blocks);
     END IF;
     DELETE FROM fenceline.staged_rows WHERE xid = me AND job_id = id;
-    RETURN a;
+    RETURN c.answer;
 END $$;
 
 CREATE FUNCTION fenceline.commit_delete(
     id bigint, episode text, doc_kind text, tok bigint, ver bigint, my_nonce text, times_ms bigint[]
 ) RETURNS fenceline.answer LANGUAGE plpgsql AS $$
 DECLARE
-    a fenceline.answer := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, '', 0);
+    c record := fenceline.enter_commit(id, tok, ver, my_nonce, times_ms, doc_kind, '', 0, NULL, '[]', NULL);
 BEGIN
-    IF a.status = 'done' AND a.outcome = 'deleted' THEN
-        IF doc_kind = 'chapters' THEN
-            DELETE FROM fenceline.chapters WHERE episode_id = episode;
-        ELSE
-            DELETE FROM fenceline.transcript_segments WHERE episode_id = episode;
-        END IF;
-        PERFORM fenceline.finish_commit(id, tok, true, 0, '', NULL, '[]');
+    IF c.old_rows > 0 AND doc_kind = 'chapters' THEN
+        DELETE FROM fenceline.chapters WHERE episode_id = episode;
+    ELSIF c.old_rows > 0 THEN
+        DELETE FROM fenceline.transcript_segments WHERE episode_id = episode;
     END IF;
-    RETURN a;
+    RETURN c.answer;
 END $$;
 
 -- PROTOCOL 7: an outcome without an import. rejected and superseded are judged again under the lock; if the

@@ -165,6 +165,8 @@ COMMENT ON FUNCTION fenceline.enqueue IS
 -- document that is on its way. The last row has no job: due_in_ms tells when the next scheduled one is due.
 CREATE FUNCTION fenceline.dispatch_jobs(high integer, normal integer, low integer)
 RETURNS TABLE (id bigint, level smallint, due_in_ms bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    due timestamptz := clock_timestamp(); -- no index serves a comparison with a function that changes as it goes
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true); -- a mark that is lost is made again
     RETURN QUERY
@@ -175,13 +177,13 @@ BEGIN
                    SELECT j.job_id
                      FROM fenceline.jobs j
                     WHERE coalesce(j.outcome, 'waiting') = 'waiting' AND j.dispatched_at IS NULL AND j.queued
-                      AND j.priority = l.p AND coalesce(j.not_before, '-infinity') <= clock_timestamp()
+                      AND j.priority = l.p AND coalesce(j.not_before, '-infinity') <= due
                       AND NOT EXISTS (
                           SELECT FROM fenceline.jobs o
                            WHERE o.episode_id = j.episode_id AND o.kind = j.kind AND coalesce(o.outcome, 'open') = 'open'
                              AND o.queued AND o.job_id < j.job_id AND o.priority <= j.priority
                              AND (o.dispatched_at IS NOT NULL
-                                  OR coalesce(o.not_before, '-infinity') <= clock_timestamp()))
+                                  OR coalesce(o.not_before, '-infinity') <= due))
                     ORDER BY coalesce(j.not_before, '-infinity'), j.job_id
                     LIMIT l.room
                       FOR UPDATE SKIP LOCKED) r)
@@ -190,13 +192,13 @@ BEGIN
  RETURNING j.job_id, j.priority, NULL::bigint;
     id := NULL;
     level := NULL;
-    SELECT min(extract(epoch FROM next.at - clock_timestamp()) * 1000)::bigint INTO due_in_ms
+    SELECT min(extract(epoch FROM next.at - due) * 1000)::bigint INTO due_in_ms
       FROM (VALUES (-1), (0), (1)) AS l (p),
            LATERAL (SELECT coalesce(j.not_before, '-infinity') AS at
                       FROM fenceline.jobs j
                      WHERE coalesce(j.outcome, 'waiting') = 'waiting' AND j.dispatched_at IS NULL AND j.queued
                        AND j.priority = l.p
-                       AND coalesce(j.not_before, '-infinity') > clock_timestamp()
+                       AND coalesce(j.not_before, '-infinity') > due
                      ORDER BY coalesce(j.not_before, '-infinity')
                      LIMIT 1) AS next;
     RETURN NEXT;
@@ -219,7 +221,7 @@ BEGIN
           FROM unnest(ids) u (id)
          WHERE j.job_id = u.id AND j.outcome IS NULL
      RETURNING j.*)
-    SELECT b.job_id, b.episode_id, b.kind, b.mode, b.if_version, b.source, b.body, b.format, b."strict", b.repair,
+    SELECT b.job_id, b.episode_id::text, b.kind::text, b.mode::text, b.if_version, b.source, b.body, b.format, b."strict", b.repair,
            b.attempts, b.deaths,
            (extract(epoch FROM b.started_at - greatest(b.created_at, b.not_before)) * 1000)::bigint,
            coalesce(b.rank, b.job_id), e.version, e.fence, d.version, d.rank, d.deleted

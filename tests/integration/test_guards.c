@@ -287,7 +287,7 @@ static bool claims_in_the_middle_of_a_commit(const char *episode)
     PGconn *blocker = db_open(fenceline.dsn), *slow = db_open(fenceline.dsn);
     assert_true(claim(first, episode, 0, 0, 1, NONCE_A));
     db_exec(blocker, "BEGIN");
-    db_exec(blocker, "LOCK TABLE fenceline.chapters IN EXCLUSIVE MODE");
+    db_exec(blocker, "LOCK TABLE fenceline.jobs IN SHARE MODE");
     send_query(slow, COMMIT_SQL, params, 6);
     await_waiting("relation");
     db_exec(fenceline.db, "SET lock_timeout = '100ms'");
@@ -315,7 +315,9 @@ static bool ends_between_outcome_and_rows(const char *episode, bool in_pieces)
     db_exec(blocker, "BEGIN");
     db_exec(blocker, "LOCK TABLE fenceline.chapters IN EXCLUSIVE MODE");
     if (in_pieces) {
-        db_exec(slow, "SELECT fenceline.enter_commit($1, 1, 0, $2, '{0,0,0}', 'chapters', sha256('half'), 1)",
+        db_exec(slow,
+                "SELECT fenceline.enter_commit($1, 1, 0, $2, '{0,0,0}', 'chapters', sha256('half'), 1, "
+                "'chapters-json', '[]', NULL)",
                 job, NONCE_A);
         send_query(slow, "DELETE FROM fenceline.chapters WHERE episode_id = $1", &episode, 1);
     } else {
@@ -350,9 +352,9 @@ static const struct guard GUARDS[] = {
      "AND version = versions[i] AND fence = fences[i] AND tokens[i] > fence;", "AND tokens[i] > fence;"},
     {"token_above_fence", claims_the_same_token, "fenceline.claim_episodes",
      "fence = fences[i] AND tokens[i] > fence;", "fence = fences[i];"},
-    {"nonce", commits_with_another_nonce, "fenceline.enter_commit", " AND nonce = my_nonce", ""},
+    {"nonce", commits_with_another_nonce, "fenceline.enter_commit", " AND e.nonce = my_nonce", ""},
     {"commit_condition", commits_after_a_later_claim, "fenceline.enter_commit",
-     " AND version = ver AND fence = tok AND nonce = my_nonce", ""},
+     "AND e.version = ver AND e.fence = tok AND e.nonce = my_nonce", ""},
     {"write_once_in_commit", commits_a_decided_job, "fenceline.enter_commit", " AND outcome IS NULL;", ";"},
     {"write_once_in_decide", decides_an_imported_job, "fenceline.decide_job", " AND outcome IS NULL;", ";"},
     {"superseded", overwrites_a_newer_job, "fenceline.judge",
@@ -362,8 +364,8 @@ static const struct guard GUARDS[] = {
     {"decide_again", rejects_without_a_ground, "fenceline.decide_job",
      "IF want IN ('rejected', 'superseded') THEN", "IF false THEN"},
     {"judge_at_commit", creates_twice, "fenceline.enter_commit",
-     "SELECT v.outcome, v.message INTO a.outcome, a.message FROM fenceline.judge(j, d) v;", ""},
-    {"row_lock", claims_in_the_middle_of_a_commit, "fenceline.enter_commit", "        FOR NO KEY UPDATE;",
+     "fenceline.judge(k, d) v WHERE k.job_id = id;", "fenceline.judge(k, d) v WHERE false;"},
+    {"row_lock", claims_in_the_middle_of_a_commit, "fenceline.enter_commit", "       FOR NO KEY UPDATE OF e;",
      ";"},
     {"break_fence", commits_after_its_break, "fenceline.break_claim",
      "SET fence = e.fence + 1, nonce = replace(gen_random_uuid()::text, '-', ''),",

@@ -866,13 +866,14 @@ static int64_t insert_evil_job(const char *outcome)
 {
     db_exec(fenceline.db, "INSERT INTO fenceline.episodes (episode_id) VALUES ($1) ON CONFLICT DO NOTHING",
             EVIL);
-    int64_t job_id = db_int(
-        fenceline.db,
-        "INSERT INTO fenceline.jobs (episode_id, kind, source, worker, last_error, message, outcome, "
-        "finished_at)"
-        " VALUES ($1, 'chapters', $1, $1, $1, $1, $2::text, CASE WHEN $2::text IS NOT NULL THEN now() END)"
-        " RETURNING job_id",
-        EVIL, outcome);
+    int64_t job_id =
+        db_int(fenceline.db,
+               "INSERT INTO fenceline.jobs (episode_id, kind, source, worker, last_error, message, outcome, "
+               "finished_at)"
+               " VALUES ($1::text, 'chapters', $1::text, $1::text, $1::text, $1::text, $2::text,"
+               "         CASE WHEN $2::text IS NOT NULL THEN now() END)"
+               " RETURNING job_id",
+               EVIL, outcome);
     db_exec(fenceline.db,
             "INSERT INTO fenceline.job_attempts (job_id, attempt, worker, error) VALUES ($1, 1, $2, $2)",
             id_of(job_id), EVIL);

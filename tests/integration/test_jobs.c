@@ -459,6 +459,30 @@ static void test_durable(void **state)
     }
 }
 
+/* A dispatcher asks each time it is woken, so what that costs must not grow with the number of jobs that
+ * wait: some are due, some scheduled for later, and of both only the first are looked at. */
+static void test_dispatch_reads_few_rows(void **state)
+{
+    static const char READ[] = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables"
+                               " WHERE relid = 'fenceline.jobs'::regclass";
+    enum { WAITING = 2000, TAKEN = 5 };
+    (void)state;
+    db_exec(fenceline.db,
+            "INSERT INTO fenceline.jobs (episode_id, kind, source, not_before)"
+            " SELECT 'e' || n, 'chapters', 'x', CASE WHEN n % 2 = 0 THEN now() + interval '1 hour' END"
+            "   FROM generate_series(1, $1::integer) n",
+            id_of(WAITING));
+    db_exec(fenceline.db, "BEGIN");
+    db_exec(fenceline.db, "SET LOCAL enable_seqscan = off");
+    int64_t before = db_int(fenceline.db, READ);
+    assert_int_equal(db_int(fenceline.db, "SELECT count(id) FROM fenceline.dispatch_jobs(0, $1::integer, 0)",
+                            id_of(TAKEN)),
+                     TAKEN);
+    int64_t rows = db_int(fenceline.db, READ) - before;
+    db_exec(fenceline.db, "ROLLBACK");
+    assert_in_range(rows, TAKEN, 10 * TAKEN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +497,7 @@ int main(void)
         FENCELINE_TEST(test_notifications),
         FENCELINE_TEST(test_names_of_workers),
         FENCELINE_TEST(test_plans),
+        FENCELINE_TEST(test_dispatch_reads_few_rows),
         FENCELINE_TEST(test_search_path),
         FENCELINE_TEST(test_durable),
         FENCELINE_TEST(test_usage_comes_first),

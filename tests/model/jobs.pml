@@ -113,7 +113,7 @@ byte begun; /* deliveries of job 0 begin in the order of their numbers: any othe
 
 #define TELL(d, n, o) if :: awaits[d] == n -> reply[d] = o :: else fi
 
-/* ---- enter_commit, finish_commit: one transaction ---- */
+/* ---- enter_commit: one transaction ---- */
 
 proctype Commit(byte d, j, v, n)
 {

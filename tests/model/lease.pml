@@ -136,7 +136,7 @@ proctype LateClaim(byte v, f, tok, my) BEFORE_THE_END
     }
 }
 
-/* ---- enter_commit, finish_commit ---- */
+/* ---- enter_commit ---- */
 
 #if WITHOUT == COMMIT_CONDITION
 #define MAY_COMMIT(v, tok, my) true
